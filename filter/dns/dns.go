@@ -1,0 +1,74 @@
+// Package dns asks the DNS (RFC 1035, 2181, 2308). A Question goes in, an
+// Answer comes out, whose Outcome keeps apart what net.Resolver mixes up: a
+// name that does not exist, a name without such records, a server that failed,
+// and silence.
+//
+// Four things answer: Client (the network), Zone (master files in process),
+// Cache (before another Source), and Session (one message's view: budget, trace,
+// and lookups in the shape of *net.Resolver).
+package dns
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// Type is a record type by its IANA name.
+type Type string
+
+// The types that mail authentication asks for.
+const (
+	A    Type = "A"
+	AAAA Type = "AAAA"
+	MX   Type = "MX"
+	PTR  Type = "PTR"
+	TXT  Type = "TXT"
+)
+
+// Question is what is asked.
+type Question struct {
+	Name string // absolute, lower case, without the trailing dot; A-labels
+	Type Type
+}
+
+// Outcome is how a question ended.
+type Outcome string
+
+// The closed set of outcomes.
+const (
+	Found     Outcome = "found"     // records are there
+	NXDomain  Outcome = "nxdomain"  // the name does not exist (RFC 8020: nor anything below it)
+	NoData    Outcome = "nodata"    // the name exists, the type does not
+	ServFail  Outcome = "servfail"  // SERVFAIL
+	Refused   Outcome = "refused"   // any other RCODE
+	Timeout   Outcome = "timeout"   // no answer in time
+	Malformed Outcome = "malformed" // the name cannot be asked for, or the answer cannot be read
+	OverLimit Outcome = "overlimit" // not asked: the message's budget is used up
+)
+
+// MXRecord is one MX.
+type MXRecord struct {
+	Preference uint16
+	Host       string // as Question.Name; "" is the null MX (RFC 7505)
+}
+
+// Answer is what came back. Only the slice of the question's type is filled.
+type Answer struct {
+	Outcome Outcome
+	TXT     []string // the strings of one record joined without space (RFC 7208 section 3.3); raw bytes
+	Addrs   []netip.Addr
+	MX      []MXRecord
+	Names   []string // of PTR; as Question.Name
+	TTL     time.Duration
+	Secure  bool   // AD was set by a server we trust for it: for the log only
+	Cached  bool   // came from the cache
+	Server  string // who said so: address, or "zone"
+	Err     error  // detail for Outcome other than Found; may be nil
+}
+
+// Source answers questions. It never panics, honours ctx, and is safe for
+// concurrent use.
+type Source interface {
+	Query(ctx context.Context, q Question) Answer
+}
