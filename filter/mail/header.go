@@ -1,38 +1,75 @@
 package mail
 
+import (
+	"bytes"
+	"iter"
+	"strings"
+)
+
 // Header is the header block: raw fields in the order received.
 type Header struct {
 	Fields []Field
 	Raw    []byte // all of it, without the blank line that ends it
+
+	stray   []Field // lines that are no field, each with its continuation lines; without Name and Value
+	defects defects
 }
 
 // Field is one header field as it came.
 type Field struct {
-	Name  string // as written, WSP before the colon removed
-	Raw   []byte // the whole field, name to last line end: a slice of Header.Raw
-	Value []byte // all after the colon, folding and all, without the last line end: a slice of Raw
+	Name   string // as written, WSP before the colon removed; %d33-126 without the colon
+	Raw    []byte // the whole field, name to last line end: a slice of Header.Raw
+	Value  []byte // all after the colon, folding and all, without the last line end: a slice of Raw
+	Offset int    // of Raw in Header.Raw, and so in the message
 }
 
-// Defect is one structural fault of a message.
-type Defect string
+// Is tells whether the field has that name. Names are compared without regard
+// to case (RFC 5322 section 1.2.2).
+func (f *Field) Is(name string) bool { return strings.EqualFold(f.Name, name) }
 
-// The closed set of defects (conformance ids in brackets).
-const (
-	BareNewline     Defect = "bare_newline"      // a CR or LF alone, anywhere (SM-02)
-	HeaderNUL       Defect = "header_nul"        // NUL or another C0 control in the header (MS-10)
-	HeaderLine      Defect = "header_line"       // a line that is no field: no colon, bad name, leading WSP, mbox line (MS-04, 05, 07, 08)
-	ObsoleteField   Defect = "obsolete_field"    // WSP between name and colon (MS-06)
-	DuplicateField  Defect = "duplicate_field"   // a field that may stand once stands twice (MS-03); From is Author's business
-	HeaderNotUTF8   Defect = "header_not_utf8"   // 8-bit bytes that are not UTF-8 (MS-22)
-	HeaderWithoutNL Defect = "header_unfinished" // the message ends inside the header without a line end
-)
-
-// Has tells whether the message has the defect.
-func (m *Message) Has(d Defect) bool {
-	for _, x := range m.Defects {
-		if x == d {
-			return true
+// All gives the fields of that name from the top, with their indices into Fields.
+func (h *Header) All(name string) iter.Seq2[int, *Field] {
+	return func(yield func(int, *Field) bool) {
+		for i := range h.Fields {
+			if f := &h.Fields[i]; f.Is(name) && !yield(i, f) {
+				return
+			}
 		}
 	}
-	return false
 }
+
+// Get gives the topmost field of that name, nil if there is none.
+func (h *Header) Get(name string) *Field {
+	for _, f := range h.All(name) {
+		return f
+	}
+	return nil
+}
+
+// Count is the number of fields of that name.
+func (h *Header) Count(name string) int {
+	n := 0
+	for range h.All(name) {
+		n++
+	}
+	return n
+}
+
+// Unfold takes the line ends out of a Value (RFC 5322 section 2.2.3); the white
+// space after them stays. Without any, v itself comes back.
+func Unfold(v []byte) []byte {
+	if bytes.IndexByte(v, '\n') < 0 {
+		return v
+	}
+	out := make([]byte, 0, len(v))
+	for {
+		line, rest, more := bytes.Cut(v, []byte("\n"))
+		if !more {
+			return append(out, line...)
+		}
+		out = append(out, bytes.TrimSuffix(line, []byte("\r"))...)
+		v = rest
+	}
+}
+
+func isWSP(c byte) bool { return c == ' ' || c == '\t' }

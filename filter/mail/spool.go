@@ -1,0 +1,174 @@
+package mail
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+const (
+	firstBlock = 8 << 10  // most messages fit
+	fileBlock  = 64 << 10 // of one write to and read from the file
+)
+
+// spool keeps bytes as they come: first in memory, in blocks that never move,
+// then in a file that has no name. The zero value is empty. It grows with what
+// comes and never ahead of it by more than a half.
+type spool struct {
+	directory string
+	memory    int64
+
+	blocks [][]byte // blocks[0] holds the whole header
+	kept   int64    // bytes in blocks
+	size   int64    // bytes in all
+
+	file    *os.File
+	pending []byte // what has not reached the file yet
+}
+
+func newSpool(directory string, memory int64) spool {
+	return spool{directory: directory, memory: memory}
+}
+
+// room gives space to read into. With whole, it continues the first block
+// without a gap, whatever the limit of memory says: so the header is one slice.
+func (s *spool) room(whole bool) ([]byte, error) {
+	if len(s.blocks) == 0 {
+		n := min(firstBlock, max(s.memory, 512))
+		s.blocks = append(s.blocks, make([]byte, 0, n))
+	}
+	last := &s.blocks[len(s.blocks)-1]
+	free := cap(*last) - len(*last)
+	if whole {
+		if free == 0 {
+			*last = append(make([]byte, 0, 2*cap(*last)), *last...)
+		}
+		return (*last)[len(*last):cap(*last)], nil
+	}
+	left := s.memory - s.kept
+	if left <= 0 {
+		return s.fileRoom()
+	}
+	if free == 0 {
+		n := max(firstBlock, s.kept/2&^(firstBlock-1))
+		s.blocks = append(s.blocks, make([]byte, 0, min(n, left)))
+		last = &s.blocks[len(s.blocks)-1]
+		free = cap(*last)
+	}
+	n := len(*last)
+	return (*last)[n : n+int(min(int64(free), left))], nil
+}
+
+func (s *spool) fileRoom() ([]byte, error) {
+	if len(s.pending) == fileBlock {
+		if err := s.flush(); err != nil {
+			return nil, err
+		}
+	}
+	if s.pending == nil {
+		s.pending = make([]byte, 0, fileBlock)
+	}
+	return s.pending[len(s.pending):fileBlock], nil
+}
+
+// keep takes over the first n bytes of what room gave last.
+func (s *spool) keep(n int) {
+	s.size += int64(n)
+	if s.pending != nil {
+		s.pending = s.pending[:len(s.pending)+n]
+		return
+	}
+	last := &s.blocks[len(s.blocks)-1]
+	*last = (*last)[:len(*last)+n]
+	s.kept += int64(n)
+}
+
+// flush writes what is pending to the file, which it makes when there is a need.
+func (s *spool) flush() error {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	if s.file == nil {
+		f, err := createUnnamed(s.directory)
+		if err != nil {
+			return &SpoolError{Op: "create", Err: err}
+		}
+		s.file = f
+	}
+	if _, err := s.file.Write(s.pending); err != nil {
+		return &SpoolError{Op: "write", Err: err}
+	}
+	s.pending = s.pending[:0]
+	return nil
+}
+
+// settle ends the writing: from here on all can be read.
+func (s *spool) settle() error {
+	err := s.flush()
+	s.pending = nil
+	return err
+}
+
+// head is the first block: the whole header is in it.
+func (s *spool) head() []byte {
+	if len(s.blocks) == 0 {
+		return nil
+	}
+	return s.blocks[0]
+}
+
+func (s *spool) close() error {
+	if s.file == nil {
+		return nil
+	}
+	if err := s.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return &SpoolError{Op: "close", Err: err}
+	}
+	return nil
+}
+
+// readAt fills p from offset off, which must be within the spool with all of p.
+func (s *spool) readAt(p []byte, off int64) error {
+	start := int64(0)
+	for _, b := range s.blocks {
+		if end := start + int64(len(b)); off < end && len(p) > 0 {
+			n := copy(p, b[off-start:])
+			p, off = p[n:], off+int64(n)
+		}
+		start += int64(len(b))
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	if _, err := s.file.ReadAt(p, off-s.kept); err != nil {
+		return &SpoolError{Op: "read", Err: unexpected(err)}
+	}
+	return nil
+}
+
+// unexpected: the file ends before the message does, which is no end to read on from.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// createUnnamed makes a file, mode 0600, that no directory holds: whatever
+// becomes of us, nothing is left behind.
+func createUnnamed(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if f, err := openUnnamed(dir); err == nil {
+		return f, nil
+	}
+	f, err := os.CreateTemp(dir, "spool-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
