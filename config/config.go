@@ -1,0 +1,227 @@
+// Package config is the file that an operator writes. A file of TOML 1.0 goes
+// in, a Config comes out, or an Error that lists all problems with their places.
+//
+// The comments of the fields below are the manual: the sample file prints them
+// word for word. The last sentence of each, with the default and the limits, is
+// held against the field's tags by a test.
+//
+// Tags: toml is the key, min and max bound numbers, durations and sizes, oneof
+// lists the allowed words, check names a form that text must have (see
+// checkText), and empty:"ok" allows "" in spite of check.
+package config
+
+import "net/netip"
+
+// Config is the whole file. Every key may be left out.
+type Config struct {
+	// Our SMTP name: in the greeting, in EHLO to the MTA and in trace fields
+	// (RFC 5321 section 4.1.2). A fully qualified domain name that has an address
+	// record; an internationalized name as A-labels. "" takes the name of the
+	// operating system.
+	// Default: "".
+	Hostname string `toml:"hostname" check:"fqdn" empty:"ok"`
+
+	// The authserv-id of the Authentication-Results fields that we write, and
+	// that we drop as forged when they are received (RFC 8601 sections 2.5 and 5).
+	// One word without spaces, the same on all hosts of one mail system, best its
+	// domain name. "" takes the hostname.
+	// Default: "".
+	AuthservID string `toml:"authserv_id" check:"token" empty:"ok"`
+
+	// Further authserv-ids that are ours: of earlier days, of other hosts.
+	// Received Authentication-Results with one of them are dropped as forged
+	// too (RFC 8601 section 5). Example: ["mx1.example.com", "mx2.example.com"]
+	// Default: [].
+	AuthservIDAliases []string `toml:"authserv_id_aliases" check:"token"`
+
+	// Clients for which nothing is enforced, as networks or addresses: our own
+	// submission hosts, a backup MX. Their mail is accepted whatever the checks
+	// say, unless a CR or LF in it stands alone; forged header fields are dropped
+	// all the same.
+	// Example: ["192.0.2.0/24", "2001:db8::25"]
+	// Default: [].
+	TrustedNetworks []netip.Prefix `toml:"trusted_networks"`
+
+	// How long messages in flight may take to finish after SIGTERM. What is not
+	// finished by then is cut off; its clients will send it again.
+	// Default: "30s". Limits: "0s" to "1h".
+	ShutdownTimeout Duration `toml:"shutdown_timeout" min:"0s" max:"1h"`
+
+	// The front door, where clients deliver their mail.
+	Listener Listener `toml:"listener"`
+
+	// Where a message is kept while it is judged.
+	Spool Spool `toml:"spool"`
+
+	// The MTA behind us, which gets what passes.
+	Upstream Upstream `toml:"upstream"`
+
+	// Where and how we ask the DNS.
+	DNS DNS `toml:"dns"`
+
+	// What is done about which finding.
+	Policy Policy `toml:"policy"`
+
+	// The page for machines and their keepers: /metrics, /healthz, /readyz.
+	Admin Admin `toml:"admin"`
+
+	// The log: JSON on standard error, one line a message and one an event.
+	Log Log `toml:"log"`
+}
+
+// Listener is the table [listener].
+type Listener struct {
+	// Address and port to listen on. ":25" is port 25 on all addresses, IPv4 and
+	// IPv6; port 0 is any free port.
+	// Default: ":25".
+	Address string `toml:"address" check:"listen"`
+
+	// Connections at the same time. One more is answered 421.
+	// Default: 1000. Limits: 1 to 100000.
+	MaxConnections int `toml:"max_connections" min:"1" max:"100000"`
+
+	// Connections at the same time from one client address. One more is
+	// answered 421.
+	// Default: 20. Limits: 1 to 100000.
+	MaxConnectionsPerClient int `toml:"max_connections_per_client" min:"1" max:"100000"`
+
+	// Size of a message with its header, announced by SIZE (RFC 1870). A larger
+	// one is refused with 552 5.3.4. Not more than the MTA's own limit is of use.
+	// RFC 5321 section 4.5.3.1.7 wants 64 KiB at least.
+	// Default: "50MiB". Limits: "64KiB" to "1GiB".
+	MaxMessageSize Size `toml:"max_message_size" min:"64KiB" max:"1GiB"`
+
+	// Recipients of one message. One more is answered 452 4.5.3, and the client
+	// sends again for the rest. RFC 5321 section 4.5.3.1.8 wants 100 at least;
+	// fewer make honest clients send the same message several times.
+	// Default: 100. Limits: 1 to 10000.
+	MaxRecipients int `toml:"max_recipients" min:"1" max:"10000"`
+
+	// How long a client may be silent between commands before it gets 421. RFC
+	// 5321 section 4.5.3.2.7 wants 5 minutes at least.
+	// Default: "5m". Limits: "1s" to "1h".
+	CommandTimeout Duration `toml:"command_timeout" min:"1s" max:"1h"`
+
+	// How long a client may be silent within a message. The time starts anew
+	// with each byte that comes; min_data_rate bounds the whole. RFC 5321 section
+	// 4.5.3.2.5 lets clients take 3 minutes for a block.
+	// Default: "3m". Limits: "1s" to "1h".
+	DataTimeout Duration `toml:"data_timeout" min:"1s" max:"1h"`
+
+	// Bytes a second that a client must send within a message, on average over
+	// one minute. A slower one is cut off: it only holds a connection. "0B"
+	// switches this off.
+	// Default: "64B". Limits: "0B" to "1MiB".
+	MinDataRate Size `toml:"min_data_rate" min:"0B" max:"1MiB"`
+
+	// Commands of one connection that end in an error before it gets 421:
+	// syntax errors, unknown commands, refused recipients.
+	// Default: 20. Limits: 1 to 10000.
+	MaxErrors int `toml:"max_errors" min:"1" max:"10000"`
+
+	// File with our certificate and its chain, PEM. It and tls_key are read
+	// again when they change. Both "" means no STARTTLS (RFC 3207).
+	// Default: "".
+	TLSCertificate string `toml:"tls_certificate" check:"path" empty:"ok"`
+
+	// File with the certificate's private key, PEM.
+	// Default: "".
+	TLSKey string `toml:"tls_key" check:"path" empty:"ok"`
+
+	// The oldest version of TLS that is spoken. Older than 1.2 is forbidden by
+	// RFC 8996.
+	// Default: "1.2". One of: "1.2", "1.3".
+	TLSMinVersion string `toml:"tls_min_version" oneof:"1.2|1.3"`
+}
+
+// Spool is the table [spool].
+type Spool struct {
+	// Bytes of one message that are kept in memory. A larger message goes on in
+	// a temporary file without a name, which is gone with the process.
+	// Default: "256KiB". Limits: "4KiB" to "64MiB".
+	Memory Size `toml:"memory" min:"4KiB" max:"64MiB"`
+
+	// Directory of the temporary files. When it is full, clients get 452 4.3.1
+	// and keep their mail. "" takes that of the operating system: $TMPDIR, else
+	// /tmp.
+	// Default: "".
+	Directory string `toml:"directory" check:"path" empty:"ok"`
+}
+
+// Upstream is the table [upstream].
+type Upstream struct {
+	// Host and port of the MTA. It must take us for a relay and must not be the
+	// listener itself.
+	// Default: "127.0.0.1:10025".
+	Address string `toml:"address" check:"dial"`
+
+	// TLS to the MTA: "none"; "opportunistic" (STARTTLS if it is offered, any
+	// certificate); "required" (STARTTLS or nothing, any certificate); "verified"
+	// (STARTTLS with a certificate that is valid for tls_name).
+	// Default: "none". One of: "none", "opportunistic", "required", "verified".
+	TLS string `toml:"tls" oneof:"none|opportunistic|required|verified"`
+
+	// Name that is asked for (SNI) and that the certificate must bear. "" takes
+	// the host of address.
+	// Default: "".
+	TLSName string `toml:"tls_name" check:"host" empty:"ok"`
+
+	// File with the authorities that may sign the MTA's certificate, PEM; only
+	// with tls = "verified". "" takes those of the operating system.
+	// Default: "".
+	TLSCA string `toml:"tls_ca" check:"path" empty:"ok"`
+
+	// How long a connection to the MTA may take to be made.
+	// Default: "10s". Limits: "100ms" to "5m".
+	ConnectTimeout Duration `toml:"connect_timeout" min:"100ms" max:"5m"`
+
+	// How long the MTA may take to answer a command. RFC 5321 section 4.5.3.2
+	// wants 5 minutes.
+	// Default: "5m". Limits: "1s" to "1h".
+	CommandTimeout Duration `toml:"command_timeout" min:"1s" max:"1h"`
+
+	// How long the MTA may take to answer after the whole message. RFC 5321
+	// section 4.5.3.2.6 wants 10 minutes; a shorter time makes duplicates, for
+	// an MTA that is late may still deliver what the client sends again.
+	// Default: "10m". Limits: "1s" to "1h".
+	DataTimeout Duration `toml:"data_timeout" min:"1s" max:"1h"`
+}
+
+// DNS is the table [dns].
+type DNS struct {
+	// Resolvers, asked in this order: addresses, with a port if it is not 53.
+	// A validating resolver on the same host is best. [] takes those of
+	// /etc/resolv.conf. Example: ["127.0.0.1", "192.0.2.53:5353", "[2001:db8::53]:53"]
+	// Default: [].
+	Servers []string `toml:"servers" check:"server"`
+
+	// How long one server may take to answer one question.
+	// Default: "2s". Limits: "100ms" to "30s".
+	Timeout Duration `toml:"timeout" min:"100ms" max:"30s"`
+
+	// How often one question is asked before it counts as a timeout; each time
+	// the next server is tried.
+	// Default: 3. Limits: 1 to 10.
+	Attempts int `toml:"attempts" min:"1" max:"10"`
+
+	// How long all questions about one message may take. What is not answered
+	// by then is temperror. RFC 7208 section 4.6.4 wants 20 seconds at least;
+	// clients wait for 10 minutes (RFC 5321 section 4.5.3.2.6).
+	// Default: "20s". Limits: "1s" to "5m".
+	MessageTimeout Duration `toml:"message_timeout" min:"1s" max:"5m"`
+
+	// Questions that one message may cause. What goes beyond is not asked.
+	// Default: 60. Limits: 10 to 1000.
+	MessageQueries int `toml:"message_queries" min:"10" max:"1000"`
+
+	// Answers that are kept in memory for as long as their TTL allows. 0
+	// switches the cache off.
+	// Default: 100000. Limits: 0 to 10000000.
+	CacheEntries int `toml:"cache_entries" min:"0" max:"10000000"`
+
+	// Believe the resolvers when they say that an answer is signed (the AD bit,
+	// RFC 4035 section 3.2.3). Only where nobody can stand between us and them.
+	// It is written to the log and decides nothing.
+	// Default: false.
+	TrustAD bool `toml:"trust_ad"`
+}

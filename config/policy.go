@@ -1,0 +1,123 @@
+package config
+
+// Policy is the table [policy].
+type Policy struct {
+	// "enforce" does what is decided. "shadow" decides, counts and writes the
+	// verdict into the header, and lets all mail through: for the first weeks.
+	// Default: "enforce". One of: "enforce", "shadow".
+	Mode string `toml:"mode" oneof:"enforce|shadow"`
+
+	// When the author cannot be told for certain: From missing, repeated or
+	// malformed, or with several domains. Such mail slips past DMARC (RFC 9989
+	// section 5.3.1), and honest software does not make it (RFC 5322 section 3.6).
+	// "tag" and "quarantine" let it through with X-Sekimori-Verdict, by which the
+	// MTA files it.
+	// Default: "reject". One of: "reject", "quarantine", "tag".
+	Author string `toml:"author" oneof:"reject|quarantine|tag"`
+
+	// When the header is not one of RFC 5322 section 2.2: control characters,
+	// lines that are no header field. Programs read such mail in different ways.
+	// Default: "reject". One of: "reject", "quarantine", "tag".
+	MalformedHeader string `toml:"malformed_header" oneof:"reject|quarantine|tag"`
+
+	// Page of yours that helps senders, shown in each refusal. An https URL in
+	// ASCII, other characters percent-encoded; at most 200 characters.
+	// Example: "https://example.com/postmaster"
+	// Default: "".
+	HelpURL string `toml:"help_url" check:"url" empty:"ok"`
+
+	// When the author's domain has a DMARC policy and the message fails it
+	// (RFC 9989).
+	DMARC DMARC `toml:"dmarc"`
+
+	// When SPF alone speaks (RFC 7208).
+	SPF SPF `toml:"spf"`
+
+	// How DKIM signatures are verified (RFC 6376).
+	DKIM DKIM `toml:"dkim"`
+
+	// The client's name by its address and back (RFC 8601 section 2.7.3).
+	IPRev IPRev `toml:"iprev"`
+
+	// Your own texts for refusals, by reason: what stands after the code. A
+	// reason that is not named keeps our text, which tells the domain, the method
+	// that failed and the remedy. Printable ASCII, at most 3 lines (divided by
+	// \n) of 400 characters. Placeholders: {client}, {domain} (of the author),
+	// {domains} (where From names several), {sender} (domain of MAIL FROM),
+	// {policy}, {spf}, {dkim}, {fault}, {trouble}, {id} (of the message) and
+	// {help} (help_url).
+	// Example: spf_fail = "{client} may not send for {sender}. See {help} [{id}]"
+	Replies map[string]string `toml:"replies" check:"reply"`
+}
+
+// DMARC is the table [policy.dmarc].
+type DMARC struct {
+	// Policy reject. "corroborated" rejects only what authenticates as nobody, no
+	// SPF pass and no DKIM pass of any domain; what authenticates as somebody
+	// else (a list, a forwarder, or a spoofer with papers of his own) is
+	// quarantined, for RFC 9989 section 7.4 forbids to reject on the policy
+	// alone. "strict" rejects all, mail of lists too. "quarantine" rejects nothing.
+	// Default: "corroborated". One of: "corroborated", "strict", "quarantine".
+	Reject string `toml:"reject" oneof:"corroborated|strict|quarantine"`
+
+	// Policy quarantine.
+	// Default: "quarantine". One of: "quarantine", "tag".
+	Quarantine string `toml:"quarantine" oneof:"quarantine|tag"`
+
+	// When the DNS did not answer what would have decided (also about SPF and
+	// DKIM). "accept" lets the mail through with temperror on record; "defer"
+	// answers 451 4.7.0, and the client tries again.
+	// Default: "accept". One of: "accept", "defer".
+	TempError string `toml:"temperror" oneof:"accept|defer"`
+
+	// Find the Organizational Domain by the tree walk of RFC 9989 section 4.10
+	// and by nothing else. false adds a net below it: a public suffix that
+	// publishes a policy without psd=y is never taken for the Organizational
+	// Domain, so that its registrants do not align with each other.
+	// Default: false.
+	StrictTreeWalk bool `toml:"strict_tree_walk"`
+}
+
+// SPF is the table [policy.spf].
+type SPF struct {
+	// SPF says fail for MAIL FROM, no DKIM signature passes, and the author's
+	// domain has no DMARC policy.
+	// Default: "quarantine". One of: "quarantine", "reject", "tag".
+	Fail string `toml:"fail" oneof:"quarantine|reject|tag"`
+}
+
+// DKIM is the table [policy.dkim].
+type DKIM struct {
+	// Signatures of one message that are verified, from the top. The rest is
+	// not evaluated (RFC 6376 section 6.1).
+	// Default: 10. Limits: 1 to 100.
+	MaxSignatures int `toml:"max_signatures" min:"1" max:"100"`
+
+	// Bits of an RSA key below which a signature does not count. RFC 8301 section
+	// 3.2 forbids fewer than 1024.
+	// Default: 1024. Limits: 1024 to 4096.
+	MinRSABits int `toml:"min_rsa_bits" min:"1024" max:"4096"`
+}
+
+// IPRev is the table [policy.iprev].
+type IPRev struct {
+	// Look the client's name up and write the result into
+	// Authentication-Results. It decides nothing.
+	// Default: false.
+	Enabled bool `toml:"enabled"`
+}
+
+// Admin is the table [admin].
+type Admin struct {
+	// Address and port to listen on. The page has no password: keep it off the
+	// open internet. "" switches it off.
+	// Default: "127.0.0.1:9925".
+	Address string `toml:"address" check:"listen" empty:"ok"`
+}
+
+// Log is the table [log].
+type Log struct {
+	// The least important lines that are written. "info" has one line a message.
+	// Default: "info". One of: "debug", "info", "warn", "error".
+	Level string `toml:"level" oneof:"debug|info|warn|error"`
+}
