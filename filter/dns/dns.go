@@ -3,6 +3,10 @@
 // name that does not exist, a name without such records, a server that failed,
 // and silence.
 //
+// Question.Name may hold any byte but a dot in a label, for SPF's macros make
+// such names; the names in an Answer are made of visible ASCII only, others were
+// dropped. Nothing is asked beyond RFC 1035's sizes (ErrName).
+//
 // Four things answer: Client (the network), Zone (master files in process),
 // Cache (before another Source), and Session (one message's view: budget, trace,
 // and lookups in the shape of *net.Resolver).
@@ -11,6 +15,7 @@ package dns
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -32,6 +37,11 @@ type Question struct {
 	Type Type
 }
 
+// String writes it for people: "TXT example.com", with odd bytes of the name as \DDD.
+func (q Question) String() string {
+	return string(q.Type) + " " + strings.TrimSuffix(present(q.Name), ".")
+}
+
 // Outcome is how a question ended.
 type Outcome string
 
@@ -43,7 +53,7 @@ const (
 	ServFail  Outcome = "servfail"  // SERVFAIL
 	Refused   Outcome = "refused"   // any other RCODE
 	Timeout   Outcome = "timeout"   // no answer in time
-	Malformed Outcome = "malformed" // the name cannot be asked for, or the answer cannot be read
+	Malformed Outcome = "malformed" // the name cannot be asked for (ErrName), or the answer cannot be read
 	OverLimit Outcome = "overlimit" // not asked: the message's budget is used up
 )
 
@@ -53,7 +63,8 @@ type MXRecord struct {
 	Host       string // as Question.Name; "" is the null MX (RFC 7505)
 }
 
-// Answer is what came back. Only the slice of the question's type is filled.
+// Answer is what came back. Only the slice of the question's type is filled, and
+// never empty when Found. Answers may be shared: do not modify the slices.
 type Answer struct {
 	Outcome Outcome
 	TXT     []string // the strings of one record joined without space (RFC 7208 section 3.3); raw bytes

@@ -2,15 +2,17 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 )
 
-// Error is a question without records.
+// Error is a question without records. Its text has no byte of the name
+// unescaped.
 type Error struct {
 	Question Question
 	Outcome  Outcome
@@ -18,7 +20,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := fmt.Sprintf("%s %s: %s", e.Question.Type, e.Question.Name, e.Outcome)
+	s := fmt.Sprintf("%s: %s", e.Question, e.Outcome)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -30,43 +32,45 @@ func (e *Error) Unwrap() error { return e.Err }
 // NotFound: the DNS said for certain that there is nothing (NXDOMAIN or NODATA).
 func (e *Error) NotFound() bool { return e.Outcome == NXDomain || e.Outcome == NoData }
 
-// Temporary: it may be different later; nobody may be blamed for it.
+// Temporary: it may be different later; nobody may be blamed for it. So is an
+// answer that could not be read, but not a name that cannot be asked for.
 func (e *Error) Temporary() bool {
 	switch e.Outcome {
 	case ServFail, Refused, Timeout, OverLimit:
 		return true
+	case Malformed:
+		return !errors.Is(e.Err, ErrName)
 	}
 	return false
 }
 
-// Exchange is one question of a session with its answer, for `check --trace`.
-type Exchange struct {
-	Question Question
-	Answer   Answer
-	Took     time.Duration
-}
-
-// Session is one message's view of the DNS: it counts questions against a
-// budget, remembers them, asks each only once, and gives lookups in the shape
-// of *net.Resolver. All errors are *Error. Safe for concurrent use.
+// Session is one message's view of the DNS: it counts different questions
+// against a budget, remembers the answers, asks each only once, and gives
+// lookups in the shape of *net.Resolver. All errors are *Error. Safe for
+// concurrent use.
+//
+// A question runs with the ctx of who asks it first. When that ends early, its
+// Timeout is not remembered: whoever else waits, or comes later, asks again.
 type Session struct {
 	source Source
 	budget int
 
 	mu        sync.Mutex
 	exchanges []Exchange
-	flights   map[Question]*flight
+	asked     map[Question]*flight
 }
 
+// flight is one question on its way, or landed. A nil one was given up.
 type flight struct {
-	done   chan struct{}
-	answer Answer
+	done    chan struct{}
+	answer  Answer
+	givenUp bool
 }
 
 // NewSession starts a session of at most budget different questions
 // (RFC 7208 section 11.1 asks for such a bound).
 func NewSession(s Source, budget int) *Session {
-	return &Session{source: s, budget: budget, flights: map[Question]*flight{}}
+	return &Session{source: s, budget: budget, asked: map[Question]*flight{}}
 }
 
 // Exchanges gives what was asked so far, in the order the answers came.
@@ -76,30 +80,46 @@ func (s *Session) Exchanges() []Exchange {
 	return slices.Clone(s.exchanges)
 }
 
-// Query answers from the session's memory or asks the source.
+// Query answers from the session's memory or asks the source. Beyond the budget
+// the answer is OverLimit. A panic of the source goes through to the caller;
+// those who wait with him get ServFail.
 func (s *Session) Query(ctx context.Context, q Question) Answer {
-	q.Name = strings.TrimSuffix(strings.ToLower(q.Name), ".")
-	s.mu.Lock()
-	f, asked := s.flights[q]
-	if !asked {
-		if len(s.flights) >= s.budget {
-			s.mu.Unlock()
+	q.Name = canonical(q.Name)
+	for {
+		f, mine := s.join(q)
+		switch {
+		case f == nil:
 			return Answer{Outcome: OverLimit, Err: fmt.Errorf("more than %d questions for one message", s.budget)}
+		case mine:
+			s.ask(ctx, q, f)
+			return f.answer
 		}
-		f = &flight{done: make(chan struct{})}
-		s.flights[q] = f
-	}
-	s.mu.Unlock()
-	if asked {
 		select {
 		case <-f.done:
-			return f.answer
+			if !f.givenUp {
+				return f.answer
+			}
 		case <-ctx.Done():
 			return Answer{Outcome: Timeout, Err: context.Cause(ctx)}
 		}
 	}
-	s.ask(ctx, q, f)
-	return f.answer
+}
+
+// join finds the question's flight or makes one, which is then the caller's to
+// fly; nil when the budget is used up.
+func (s *Session) join(q Question) (f *flight, mine bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, asked := s.asked[q]
+	switch {
+	case f != nil:
+		return f, false
+	case !asked && len(s.asked) >= s.budget:
+		return nil, false
+	}
+	f = &flight{done: make(chan struct{})}
+	s.asked[q] = f
+	return f, true
 }
 
 func (s *Session) ask(ctx context.Context, q Question, f *flight) {
@@ -107,9 +127,13 @@ func (s *Session) ask(ctx context.Context, q Question, f *flight) {
 	defer close(f.done)
 	start := time.Now()
 	f.answer = s.source.Query(ctx, q)
+	f.givenUp = f.answer.Outcome == Timeout && ctx.Err() != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.exchanges = append(s.exchanges, Exchange{q, f.answer, time.Since(start)})
+	if f.givenUp {
+		s.asked[q] = nil
+	}
+	s.exchanges = append(s.exchanges, Exchange{Question: q, Answer: f.answer, Took: time.Since(start), Start: start})
 }
 
 func (s *Session) lookup(ctx context.Context, name string, t Type) (Answer, error) {
@@ -152,17 +176,18 @@ func (s *Session) LookupAddr(ctx context.Context, addr netip.Addr) ([]string, er
 // ReverseName is the name under in-addr.arpa or ip6.arpa (RFC 1035 section 3.5, RFC 3596 section 2.5).
 func ReverseName(addr netip.Addr) string {
 	addr = addr.Unmap()
-	var b strings.Builder
+	var b []byte
 	if addr.Is4() {
 		v := addr.As4()
 		for i := 3; i >= 0; i-- {
-			fmt.Fprintf(&b, "%d.", v[i])
+			b = append(strconv.AppendUint(b, uint64(v[i]), 10), '.')
 		}
-		return b.String() + "in-addr.arpa"
+		return string(b) + "in-addr.arpa"
 	}
+	const hex = "0123456789abcdef"
 	v := addr.As16()
 	for i := 15; i >= 0; i-- {
-		fmt.Fprintf(&b, "%x.%x.", v[i]&15, v[i]>>4)
+		b = append(b, hex[v[i]&15], '.', hex[v[i]>>4], '.')
 	}
-	return b.String() + "ip6.arpa"
+	return string(b) + "ip6.arpa"
 }
