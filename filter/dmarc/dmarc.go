@@ -4,12 +4,11 @@
 // out.
 package dmarc
 
-import "context"
-
 // Word is a result of RFC 9989 section 9.
 type Word string
 
-// The results.
+// The results. PermError is never given: RFC 9989 section 4.10.1 says that a
+// record without a usable policy means no DMARC processing, which is None.
 const (
 	None      Word = "none"
 	Pass      Word = "pass"
@@ -34,40 +33,21 @@ type Identifier struct {
 	Result string // of SPF or DKIM, RFC 8601's word: only "pass" authenticates
 }
 
-// Facts are all that the DNS says; Evaluate needs nothing else.
-type Facts struct {
-	Author  string
-	Queries []string // names asked for TXT, in order, each once
-}
-
-// Result is the verdict of DMARC.
+// Result is the verdict of DMARC. Policy and Effective are what the record
+// says, filled with every Word where the record is known: only Fail asks for
+// them to be applied.
 type Result struct {
 	Word                 Word
 	AuthorDomain         string
-	OrganizationalDomain string // of the author
-	PolicyDomain         string // whose record applies; "" if none
-	Record               string // that record, printable ASCII, at most 1024 bytes
-	Policy               Policy // as published for this author (p, sp or np)
-	Effective            Policy // after t= (section 4.7)
-	Testing              bool   // t=y
-	SPFAligned           bool   // passed and aligned
-	DKIMAligned          []bool // by DKIM identifier: its domain is aligned, whether it passed or not
-	Reason               string // plain words
+	OrganizationalDomain string   // of the author; "" if DNS trouble leaves it open
+	PolicyDomain         string   // whose record applies; "" if none
+	Record               string   // that record, printable ASCII, at most 1024 bytes
+	Policy               Policy   // as published for this author (p, sp or np)
+	Effective            Policy   // after t= (section 4.7)
+	Testing              bool     // t=y
+	SPFAligned           bool     // passed and aligned
+	DKIMAligned          []bool   // by DKIM identifier: its domain is aligned for certain, whether it passed or not
+	Reason               string   // plain words; "" with Pass
+	Notes                []string // plain words: what an admin should know about how the result came to be
 	Queries              []string
-}
-
-// Resolver is what Gather asks; *dns.Session is one. Errors are *dns.Error.
-type Resolver interface {
-	LookupTXT(ctx context.Context, name string) ([]string, error)
-}
-
-// Gather walks the tree (RFC 9989 section 4.10) for the author domain and,
-// where alignment needs it, for the identifiers. author is as mail.ASCIIDomain.
-func Gather(ctx context.Context, r Resolver, author string, ids []Identifier) Facts {
-	return Facts{Author: author}
-}
-
-// Evaluate applies RFC 9989 section 5.3 to the facts.
-func (f Facts) Evaluate(spf Identifier, dkim []Identifier) Result {
-	return Result{Word: None, AuthorDomain: f.Author}
 }
