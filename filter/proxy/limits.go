@@ -1,0 +1,116 @@
+package proxy
+
+import "time"
+
+// Limits bound what clients may take. The zero value means the defaults named
+// here.
+type Limits struct {
+	MessageSize          int64         // octets of one message; 50 MiB
+	Recipients           int           // accepted in one transaction; 1000
+	Connections          int           // open in all; 1000
+	ConnectionsPerClient int           // open from one IPv4 address or one IPv6 /64; 50
+	Faults               int           // refused commands and recipients in one connection, then 421; 20
+	Turns                int           // replies in a row that no message came of, then 421; 200
+	Hops                 int           // Received fields, then 554 5.4.6; 100
+	CommandTime          time.Duration // from our reply to the end of the next command; 5 min
+	DataIdle             time.Duration // without an octet within a message; 3 min
+	DataWindow           time.Duration // over which DataRate is averaged; 1 min
+	DataRate             int64         // octets a second within a message, at least; 100
+	WriteTime            time.Duration // for the client to take a reply; 1 min
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		MessageSize:          or(l.MessageSize, 50<<20),
+		Recipients:           or(l.Recipients, 1000),
+		Connections:          or(l.Connections, 1000),
+		ConnectionsPerClient: or(l.ConnectionsPerClient, 50),
+		Faults:               or(l.Faults, 20),
+		Turns:                or(l.Turns, 200),
+		// RFC 5321 section 6.3: loops are found by counting Received fields,
+		// with a large limit, normally at least 100.
+		Hops: or(l.Hops, 100),
+		// RFC 5321 section 4.5.3.2.7: a server waits at least five minutes.
+		CommandTime: or(l.CommandTime, 5*time.Minute),
+		DataIdle:    or(l.DataIdle, 3*time.Minute),
+		DataWindow:  or(l.DataWindow, time.Minute),
+		DataRate:    or(l.DataRate, 100),
+		WriteTime:   or(l.WriteTime, time.Minute),
+	}
+}
+
+// or gives v, or the default where v is not set.
+func or[T int | int64 | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+// Refusal is why a connection was not served: a closed set.
+type Refusal string
+
+// The refusals.
+const (
+	RefusedTotal    Refusal = "total"      // Limits.Connections
+	RefusedClient   Refusal = "per_client" // Limits.ConnectionsPerClient
+	RefusedShutdown Refusal = "shutdown"
+)
+
+// reply is said in place of the greeting.
+func (r Refusal) reply() string {
+	switch r {
+	case RefusedTotal:
+		return "421 4.3.2 too many connections, try again later\r\n"
+	case RefusedClient:
+		return "421 4.7.0 too many connections from your address, try again later\r\n"
+	}
+	return "421 4.3.2 the service is shutting down, try again later\r\n"
+}
+
+// Events tell what happens outside of messages. Every function may be nil, is
+// called from many goroutines and must return at once.
+type Events struct {
+	Opened   func(listener string)
+	Closed   func(listener string)
+	Refused  func(listener string, why Refusal)
+	TLS      func(version string) // a client's handshake is done: "TLS1.2", "TLS1.3"
+	Upstream func(kind Trouble)   // the MTA failed us
+	Panic    func()               // a bug was contained
+}
+
+func (e Events) opened(listener string) {
+	if e.Opened != nil {
+		e.Opened(listener)
+	}
+}
+
+func (e Events) closed(listener string) {
+	if e.Closed != nil {
+		e.Closed(listener)
+	}
+}
+
+func (e Events) refused(listener string, why Refusal) {
+	if e.Refused != nil {
+		e.Refused(listener, why)
+	}
+}
+
+func (e Events) tls(version string) {
+	if e.TLS != nil {
+		e.TLS(version)
+	}
+}
+
+func (e Events) upstream(kind Trouble) {
+	if e.Upstream != nil {
+		e.Upstream(kind)
+	}
+}
+
+func (e Events) panicked() {
+	if e.Panic != nil {
+		e.Panic()
+	}
+}

@@ -1,0 +1,256 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// letter is a message that the MTA double has taken on.
+type letter struct {
+	from string
+	to   []string
+	data string // as it came, dots unstuffed
+}
+
+// misdeed is what the double does in place of what it should.
+type misdeed struct {
+	say   string // these octets, line ends and all, instead of its reply
+	hang  bool   // nothing more is ever said
+	close bool   // the connection ends (after say)
+	reset bool   // likewise, by RST
+	keep  bool   // at "end": the message is taken on nevertheless
+}
+
+// mta is a double of the MTA behind the proxy. It can be told to misbehave at
+// any step: "connect", the verbs, "body" (after the first octets of the
+// message) and "end" (after the end of data).
+type mta struct {
+	t      *testing.T
+	l      net.Listener
+	offers []string
+	lax    bool // takes a bare CR or LF for a line end
+
+	mu       sync.Mutex
+	misdeeds map[string]misdeed
+	commands []string
+	letters  []letter
+	conns    map[net.Conn]bool
+	opened   int
+	wg       sync.WaitGroup
+}
+
+func newMTA(t *testing.T) *mta {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mta{
+		t: t, l: l, misdeeds: map[string]misdeed{}, conns: map[net.Conn]bool{},
+		offers: []string{"PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"},
+	}
+	m.wg.Add(1)
+	go m.accept()
+	t.Cleanup(m.stop)
+	return m
+}
+
+func (m *mta) accept() {
+	defer m.wg.Done()
+	for {
+		c, err := m.l.Accept()
+		if err != nil {
+			return
+		}
+		m.mu.Lock()
+		m.conns[c] = true
+		m.opened++
+		m.mu.Unlock()
+		m.wg.Add(1)
+		go func() {
+			defer m.wg.Done()
+			m.serve(c)
+		}()
+	}
+}
+
+// stop ends the double and all its connections.
+func (m *mta) stop() {
+	m.l.Close()
+	m.mu.Lock()
+	for c := range m.conns {
+		c.Close()
+	}
+	m.mu.Unlock()
+	m.wg.Wait()
+}
+
+func (m *mta) do(step string, d misdeed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.misdeeds[step] = d
+}
+
+func (m *mta) behave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.misdeeds)
+}
+
+func (m *mta) got() []letter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.letters)
+}
+
+func (m *mta) heard() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.commands)
+}
+
+func (m *mta) connections() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.opened
+}
+
+func (m *mta) misdeed(step string) misdeed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.misdeeds[step]
+}
+
+// answer says the reply to a step or what is to be said instead. False: the
+// conversation is over.
+func (m *mta) answer(c net.Conn, step, reply string) bool {
+	d := m.misdeed(step)
+	if d.hang {
+		io.Copy(io.Discard, c)
+		return false
+	}
+	if d.reset {
+		c.(*net.TCPConn).SetLinger(0)
+		return false
+	}
+	if d.say != "" {
+		reply = d.say
+	}
+	if !d.close || d.say != "" {
+		io.WriteString(c, reply)
+	}
+	return !d.close
+}
+
+func (m *mta) serve(c net.Conn) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	if !m.answer(c, "connect", "220 mta.example ESMTP\r\n") {
+		return
+	}
+	var now letter
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		m.mu.Lock()
+		m.commands = append(m.commands, line)
+		m.mu.Unlock()
+		verb, arg, _ := strings.Cut(line, " ")
+		reply := "250 2.0.0 ok\r\n"
+		switch verb {
+		case "EHLO":
+			reply = m.ehlo()
+		case "MAIL":
+			now = letter{from: arg}
+		case "RCPT":
+			now.to = append(now.to, arg)
+		case "RSET":
+			now = letter{}
+		case "QUIT":
+			m.answer(c, verb, "221 2.0.0 bye\r\n")
+			return
+		case "DATA":
+			reply = "354 go on\r\n"
+		}
+		if !m.answer(c, verb, reply) {
+			return
+		}
+		if verb == "DATA" && (m.misdeed("DATA").say == "" || strings.HasPrefix(m.misdeed("DATA").say, "354")) {
+			if !m.message(c, r, now) {
+				return
+			}
+		}
+	}
+}
+
+func (m *mta) ehlo() string {
+	lines := append([]string{"mta.example"}, m.offers...)
+	var b strings.Builder
+	for i, l := range lines {
+		sep := "-"
+		if i == len(lines)-1 {
+			sep = " "
+		}
+		b.WriteString("250" + sep + l + "\r\n")
+	}
+	return b.String()
+}
+
+// message takes one message in, and on if it is whole.
+func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
+	if m.misdeed("body") != (misdeed{}) {
+		if _, err := r.ReadByte(); err != nil || !m.answer(c, "body", "") {
+			return false
+		}
+	}
+	data, err := m.readData(r)
+	if err != nil {
+		return false
+	}
+	now.data = data
+	d := m.misdeed("end")
+	if (d == (misdeed{}) || d.keep) && m.misdeed("body") == (misdeed{}) {
+		m.mu.Lock()
+		m.letters = append(m.letters, now)
+		m.mu.Unlock()
+	}
+	return m.answer(c, "end", "250 2.0.0 Ok: queued as 4XYZ\r\n")
+}
+
+// readData reads up to the end of data: the right one, or what a lax MTA takes
+// for it.
+func (m *mta) readData(r *bufio.Reader) (string, error) {
+	var all []byte
+	for start := 0; ; {
+		b, err := r.ReadByte()
+		if err != nil {
+			return "", err
+		}
+		all = append(all, b)
+		if !m.lax && !bytes.HasSuffix(all, []byte("\r\n")) || b != '\n' && b != '\r' {
+			continue
+		}
+		if m.lax && b == '\r' {
+			if next, err := r.Peek(1); err == nil && next[0] == '\n' {
+				continue
+			}
+		}
+		line := all[start:]
+		if text := strings.TrimRight(string(line), "\r\n"); text == "." && (m.lax || len(line) == 3) {
+			return string(all[:start]), nil
+		}
+		if line[0] == '.' {
+			all = append(all[:start], line[1:]...)
+		}
+		start = len(all)
+	}
+}

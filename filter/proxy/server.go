@@ -1,0 +1,318 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"sekimori/filter"
+	"sekimori/filter/mail"
+)
+
+// Server is the front door. Its fields are set before the first Serve and not
+// changed after it.
+type Server struct {
+	Hostname string // said in the greeting, in Received fields and to nobody else
+	Upstream *Upstream
+
+	// Check judges a message within ctx, which ends when the server must.
+	Check func(ctx context.Context, m *mail.Message) filter.Verdict
+
+	// Done gets the Record of each transaction that reached DATA, once, before
+	// the client gets the reply. May be nil.
+	Done func(filter.Record)
+
+	// Prefetch is called beside the transaction, at MAIL without a header and
+	// when the header is whole. ctx ends with the transaction. May be nil.
+	Prefetch func(ctx context.Context, env mail.Envelope, h *mail.Header)
+
+	TLS    *tls.Config  // for STARTTLS; nil: not offered
+	Spool  mail.Options // MaxSize and OnHeader are the server's own
+	Limits Limits
+	Events Events
+	Log    *slog.Logger     // what is about no single message; nil: nowhere
+	Now    func() time.Time // time.Now by default
+	NewID  func() string    // unique, [0-9A-Za-z-], at most 64 octets; random by default
+
+	once   sync.Once
+	limits Limits
+	log    *slog.Logger
+	now    func() time.Time
+	newID  func() string
+	base   context.Context // of all sessions
+	cancel context.CancelFunc
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	clients   map[netip.Prefix]int
+	draining  bool
+	empty     chan struct{} // closed when draining has come to its end
+}
+
+// expelTime is what connections get to say 421 after the time of Shutdown is up.
+const expelTime = time.Second
+
+func (s *Server) setUp() {
+	s.limits, s.log, s.now, s.newID = s.Limits.withDefaults(), s.Log, s.Now, s.NewID
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.newID == nil {
+		s.newID = randomID
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.listeners = map[net.Listener]struct{}{}
+	s.conns = map[*conn]struct{}{}
+	s.clients = map[netip.Prefix]int{}
+	s.empty = make(chan struct{})
+}
+
+// Serve takes connections from l, which is named in Records and Events, until
+// ctx ends or Shutdown is called. Then it closes l and returns nil. Trouble with
+// accepting, such as too many open files, is waited out. Several listeners may
+// be served at once.
+func (s *Server) Serve(ctx context.Context, name string, l net.Listener) error {
+	s.once.Do(s.setUp)
+	if !s.track(l) {
+		return errors.Join(net.ErrClosed, l.Close())
+	}
+	defer s.forget(l)
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	var pause time.Duration
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.admit(name, c)
+		case ctx.Err() != nil || s.isDraining():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("listener %s: %w", name, err)
+		default:
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.log.Warn("cannot accept a connection", "listener", name, "error", err.Error(), "pause", pause.String())
+			sleep(ctx, pause)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.draining
+}
+
+func (s *Server) forget(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	_ = l.Close()
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// admit serves a connection, or tells it why not and closes it.
+func (s *Server) admit(name string, raw net.Conn) {
+	var g *conn
+	g = newConn(raw, s.limits, func() { s.release(name, g) })
+	if why := s.register(g); why != "" {
+		s.Events.refused(name, why)
+		_ = raw.SetDeadline(time.Now().Add(expelTime))
+		_, _ = raw.Write([]byte(why.reply()))
+		_ = raw.Close()
+		return
+	}
+	s.Events.opened(name)
+	// The library serves in a goroutine of its own and then wants the next
+	// connection, which there is none of: each has a server of its own, as what
+	// is offered depends on the MTA of the moment.
+	_ = s.library(name, g).Serve(&single{conn: g})
+}
+
+func (s *Server) register(g *conn) Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := clientKey(g.client.Addr())
+	switch {
+	case s.draining:
+		return RefusedShutdown
+	case len(s.conns) >= s.limits.Connections:
+		return RefusedTotal
+	case key.IsValid() && s.clients[key] >= s.limits.ConnectionsPerClient:
+		return RefusedClient
+	}
+	s.conns[g] = struct{}{}
+	s.clients[key]++
+	return ""
+}
+
+// clientKey is who counts as one client: an IPv4 address or an IPv6 network.
+func clientKey(a netip.Addr) netip.Prefix {
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // the invalid Prefix for an invalid address
+	return p
+}
+
+func (s *Server) release(name string, g *conn) {
+	s.mu.Lock()
+	delete(s.conns, g)
+	key := clientKey(g.client.Addr())
+	if s.clients[key]--; s.clients[key] <= 0 {
+		delete(s.clients, key)
+	}
+	if s.draining && len(s.conns) == 0 {
+		s.emptied()
+	}
+	s.mu.Unlock()
+	s.Events.closed(name)
+}
+
+func (s *Server) emptied() {
+	select {
+	case <-s.empty:
+	default:
+		close(s.empty)
+	}
+}
+
+// library makes the SMTP server of one connection.
+func (s *Server) library(name string, g *conn) *smtp.Server {
+	lib := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		x, err := newSession(s, name, g, c)
+		if err != nil {
+			return nil, err
+		}
+		return x, nil
+	}))
+	lib.Domain = s.Hostname
+	lib.TLSConfig = s.TLS
+	lib.MaxRecipients = s.limits.Recipients
+	lib.MaxMessageBytes = s.limits.MessageSize + 1 // it refuses a message of just this size
+	lib.MaxLineLength = lineMax
+	lib.AllowInsecureAuth = true // so that it asks for mechanisms, of which there are none
+	lib.EnableSMTPUTF8 = s.Upstream.known("SMTPUTF8")
+	lib.ErrorLog = libraryLog{s.log}
+	return lib
+}
+
+// libraryLog takes what the library has to say of its own.
+type libraryLog struct{ log *slog.Logger }
+
+func (l libraryLog) Printf(format string, v ...any) {
+	l.log.Warn("smtp library", "text", fmt.Sprintf(format, v...))
+}
+
+func (l libraryLog) Println(v ...any) { l.log.Warn("smtp library", "text", fmt.Sprint(v...)) }
+
+// single is a listener with one connection to give.
+type single struct{ conn net.Conn }
+
+func (l *single) Accept() (net.Conn, error) {
+	c := l.conn
+	if l.conn = nil; c == nil {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l *single) Close() error   { return nil }
+func (l *single) Addr() net.Addr { return nil }
+
+// Shutdown stops accepting, sends away who has no transaction open, lets the
+// others finish, and returns nil when the last one has. When ctx ends before
+// that, they are told 421 and cut off, and its error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(s.setUp)
+	defer s.cancel()
+	for _, g := range s.startDraining() {
+		g.drain()
+	}
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cancel()
+	for _, g := range s.open() {
+		g.expel()
+	}
+	late := time.NewTimer(expelTime)
+	defer late.Stop()
+	select {
+	case <-s.empty:
+	case <-late.C:
+		for _, g := range s.open() {
+			_ = g.Conn.Close() // the socket itself: nobody is waited for
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *Server) startDraining() []*conn {
+	s.mu.Lock()
+	s.draining = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	if len(s.conns) == 0 {
+		s.emptied()
+	}
+	s.mu.Unlock()
+	return s.open()
+}
+
+func (s *Server) open() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*conn, 0, len(s.conns))
+	for g := range s.conns {
+		all = append(all, g)
+	}
+	return all
+}
+
+// contain takes note of a panic that was caught.
+func (s *Server) contain(v any) {
+	s.Events.panicked()
+	s.log.Error("panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+}
+
+// troubled takes note of trouble with the MTA.
+func (s *Server) troubled(e *linkError) {
+	s.Events.upstream(e.kind)
+	s.log.Warn("trouble with the MTA", "kind", string(e.kind), "step", e.step, "error", e.err.Error())
+}

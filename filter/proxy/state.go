@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// What the session and the server tell the guard of a connection.
+
+// begin marks that a transaction is open. False means that the server shuts
+// down and none may begin.
+func (c *conn) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining || c.hung {
+		return false
+	}
+	c.busy = true
+	return true
+}
+
+// end marks that the transaction is over.
+func (c *conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+}
+
+// progress marks that the client got on with a message.
+func (c *conn) progress() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turns = 0
+}
+
+// data switches between the time limits of commands and those of a message. The
+// latter stay in force until the reply has left: an unread rest of a message
+// comes in at the same speed, and no more of it than another message's size.
+func (c *conn) data(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !on {
+		c.ending, c.rest = true, c.limits.MessageSize
+		return
+	}
+	c.inData, c.ending = true, false
+	c.pace = pace{window: c.limits.DataWindow, rate: c.limits.DataRate}
+}
+
+// hangUp ends the connection: what was and will be written before the next
+// read is sent, but nothing more is read.
+func (c *conn) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hung = true
+}
+
+func (c *conn) hungUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hung
+}
+
+// replied marks that the client has got replies: its time for the next command
+// begins.
+func (c *conn) replied() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = time.Now()
+	c.turns++
+	if c.ending {
+		c.inData, c.ending = false, false
+	}
+}
+
+// onLeave sets what says the last words; nil where nothing can be said.
+func (c *conn) onLeave(f func(draining bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.farewell = f
+}
+
+// drain lets the connection end as soon as no transaction is open.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if !c.busy {
+		c.wake()
+	}
+}
+
+// expel ends the connection now, transaction or not.
+func (c *conn) expel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining, c.hung = true, true
+	c.wake()
+}
+
+// wake interrupts what waits for the client, which then finds out why. A closed
+// socket needs no waking.
+func (c *conn) wake() { _ = c.Conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// shuttingDown tells whether the server ends this connection.
+func (c *conn) shuttingDown() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
+// gone tells whether the client has closed its side. It must not be called
+// while somebody reads; what it reads by the way is kept for the next Read.
+func (c *conn) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.readErr != nil || len(c.ahead) > 0 {
+		return c.readErr != nil
+	}
+	if c.Conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+		return true
+	}
+	b := make([]byte, 512)
+	n, err := c.Conn.Read(b)
+	c.ahead = b[:n]
+	var ne net.Error
+	if n == 0 && err != nil && !(errors.As(err, &ne) && ne.Timeout()) {
+		c.readErr = errLost
+	}
+	return c.readErr != nil
+}
