@@ -105,7 +105,7 @@ func asciiLabel(l string) (string, error) {
 	if l == "" {
 		return "", errors.New("empty label in domain")
 	}
-	lowered, ascii := lowerASCII(l)
+	lowered, ascii := strings.ToLower(l), isASCII(l)
 	if ascii && !strings.HasPrefix(lowered, acePrefix) {
 		if !isLabel(lowered) {
 			return "", errors.New("domain has a label that is too long or has characters not allowed")
@@ -129,15 +129,6 @@ func asciiLabel(l string) (string, error) {
 		return "", errors.New("domain has a false A-label")
 	}
 	return a, nil
-}
-
-func lowerASCII(l string) (lowered string, ascii bool) {
-	for i := range len(l) {
-		if l[i] >= utf8.RuneSelf {
-			return l, false
-		}
-	}
-	return strings.ToLower(l), true
 }
 
 // vanishes: UTS 46 maps these to nothing, or nobody sees them. The two joiners

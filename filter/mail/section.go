@@ -1,6 +1,9 @@
 package mail
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // Section is a part of a message: an io.Reader with a place of its own, an
 // io.ReaderAt, and an io.WriterTo that hands on large blocks without a copy.
@@ -41,7 +44,10 @@ func (s *Section) Read(p []byte) (int, error) {
 
 // ReadAt implements io.ReaderAt; off counts from the start of the section.
 func (s *Section) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || off >= s.Size() {
+	if off < 0 {
+		return 0, errors.New("reading a message at a negative offset")
+	}
+	if off >= s.Size() {
 		return 0, io.EOF
 	}
 	var short error

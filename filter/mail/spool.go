@@ -163,6 +163,11 @@ func createUnnamed(dir string) (*os.File, error) {
 	if f, err := openUnnamed(dir); err == nil {
 		return f, nil
 	}
+	return createRemoved(dir)
+}
+
+// createRemoved is for file systems which cannot do without a name.
+func createRemoved(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "spool-*")
 	if err != nil {
 		return nil, err
