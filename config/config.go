@@ -211,8 +211,8 @@ type DNS struct {
 	MessageTimeout Duration `toml:"message_timeout" min:"1s" max:"5m"`
 
 	// Questions that one message may cause. What goes beyond is not asked.
-	// Default: 60. Limits: 10 to 1000.
-	MessageQueries int `toml:"message_queries" min:"10" max:"1000"`
+	// Default: 60. Limits: 48 to 1000.
+	MessageQueries int `toml:"message_queries" min:"48" max:"1000"`
 
 	// Answers that are kept in memory for as long as their TTL allows. 0
 	// switches the cache off.

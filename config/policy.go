@@ -90,8 +90,8 @@ type SPF struct {
 type DKIM struct {
 	// Signatures of one message that are verified, from the top. The rest is
 	// not evaluated (RFC 6376 section 6.1).
-	// Default: 10. Limits: 1 to 100.
-	MaxSignatures int `toml:"max_signatures" min:"1" max:"100"`
+	// Default: 10. Limits: 1 to 16.
+	MaxSignatures int `toml:"max_signatures" min:"1" max:"16"`
 
 	// Bits of an RSA key below which a signature does not count. RFC 8301 section
 	// 3.2 forbids fewer than 1024.

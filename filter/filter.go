@@ -6,9 +6,15 @@ package filter
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
 	"time"
 
+	"sekimori/filter/dkim"
+	"sekimori/filter/dmarc"
 	"sekimori/filter/dns"
+	"sekimori/filter/iprev"
 	"sekimori/filter/mail"
 )
 
@@ -16,15 +22,123 @@ import (
 type Filter struct {
 	Policy   Policy
 	Resolver dns.Source
-	Timeout  time.Duration // of all lookups of one message
+	Timeout  time.Duration // of the lookups of SPF and DKIM, and once more of DMARC; 20 s (RFC 7208 section 4.6.4)
+	Queries  int           // different questions to the DNS for one message; 60, never less than 48
+	DKIM     dkim.Limits   // its Time and Author are set by Check
+	DMARC    dmarc.Options
+	IPRev    bool             // check the reverse name of the client (RFC 8601 section 2.7.3)
+	Now      func() time.Time // the clock; time.Now
 }
-
-// Policy is what the operator decided.
-type Policy struct{}
 
 // Check judges one message. It never fails and never panics: what goes wrong
 // within it is a Defer.
-func (f *Filter) Check(ctx context.Context, m *mail.Message) Verdict { return Verdict{} }
+func (f *Filter) Check(ctx context.Context, m *mail.Message) (v Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			v = fault(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return f.Policy.Decide(m, f.gather(ctx, m))
+}
 
-// Prefetch warms the cache with what Check will ask. h is nil at MAIL.
-func (f *Filter) Prefetch(ctx context.Context, env mail.Envelope, h *mail.Header) {}
+// fault is the verdict on a message that we could not judge for a fault of ours.
+func fault(trouble string) Verdict {
+	return Verdict{
+		Action:      Defer,
+		Reason:      InternalError,
+		Explanation: "Sekimori failed to judge the message; the sender will try again.",
+		Reply:       Reply{451, "4.3.0", "Internal error, please try again later"},
+		Fault:       trouble,
+	}
+}
+
+// gather asks all there is to ask. The author's policy is looked for while SPF
+// and DKIM are at work, on its own budget of questions and time: a sender's slow
+// name servers must not turn a fail into a temperror.
+func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
+	r := Results{Author: m.Author()}
+	if m.Has(mail.BareNewline) || f.Policy.trusts(m.Envelope.Client) {
+		return r
+	}
+	r.Checked = true
+	ask := f.sessions()
+	limits := f.DKIM
+	limits.Time, limits.Author = f.now(), r.Author.Domain
+	early, cancel := context.WithTimeout(ctx, f.timeout())
+	defer cancel()
+	env := m.Envelope
+	parallel(
+		func() { r.SPF = f.spf().Check(early, ask.spf, env.Client, env.Helo, env.MailFrom) },
+		func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) },
+		func() { r.IPRev = f.iprev(early, ask.iprev, env.Client) },
+		func() { f.warm(early, ask.dmarc, r.Author) },
+	)
+	late, cancel := context.WithTimeout(ctx, f.timeout())
+	defer cancel()
+	r.DMARC = f.dmarc(late, ask.dmarc, r)
+	r.DNS = ask.exchanges()
+	return r
+}
+
+func (f *Filter) iprev(ctx context.Context, s *dns.Session, client netip.Addr) iprev.Result {
+	if !f.IPRev {
+		return iprev.Result{Word: iprev.None}
+	}
+	return iprev.Check(ctx, s, client)
+}
+
+func (f *Filter) warm(ctx context.Context, s *dns.Session, a mail.Author) {
+	if a.Status == mail.AuthorDomain {
+		f.DMARC.Gather(ctx, s, a.Domain, nil)
+	}
+}
+
+// dmarc evaluates RFC 9989 section 5.3 for the one author domain.
+func (f *Filter) dmarc(ctx context.Context, s *dns.Session, r Results) dmarc.Result {
+	if r.Author.Status != mail.AuthorDomain {
+		return dmarc.Result{Word: dmarc.None, Reason: "the message has no single author domain"}
+	}
+	// RFC 9989 section 3.2.4: HELO authenticates nobody but the null sender,
+	// for which spf.Check has put it in MailFrom's place.
+	sender := dmarc.Identifier{Domain: r.SPF.MailFrom.Domain, Result: string(r.SPF.MailFrom.Word)}
+	signers := make([]dmarc.Identifier, len(r.DKIM))
+	for i, d := range r.DKIM {
+		signers[i] = dmarc.Identifier{Domain: d.Domain, Result: string(d.Word)}
+	}
+	ids := append([]dmarc.Identifier{sender}, signers...)
+	return f.DMARC.Gather(ctx, s, r.Author.Domain, ids).Evaluate(sender, signers)
+}
+
+// Prefetch warms the resolver's cache with what Check will ask; nothing comes
+// of it but speed. h is nil at MAIL and the whole header once that is in.
+func (f *Filter) Prefetch(ctx context.Context, env mail.Envelope, h *mail.Header) {
+	defer func() { _ = recover() }() // what fails here fails in Check, where it is told
+	ctx, cancel := context.WithTimeout(ctx, f.timeout())
+	defer cancel()
+	ask := f.sessions()
+	if h == nil {
+		parallel(
+			func() { f.spf().Check(ctx, ask.spf, env.Client, env.Helo, env.MailFrom) },
+			func() { f.iprev(ctx, ask.iprev, env.Client) },
+		)
+		return
+	}
+	parallel(
+		func() { f.warm(ctx, ask.dmarc, (&mail.Message{Header: *h}).Author()) },
+		func() { dkim.Prefetch(ctx, ask.dkim, *h, f.DKIM) },
+	)
+}
+
+func (f *Filter) now() time.Time {
+	if f.Now == nil {
+		return time.Now()
+	}
+	return f.Now()
+}
+
+func (f *Filter) timeout() time.Duration {
+	if f.Timeout == 0 {
+		return 20 * time.Second
+	}
+	return f.Timeout
+}

@@ -46,7 +46,8 @@ type Verdict struct {
 	Reply       Reply  // what the client is told with Reject and Defer
 	Edit        Edit   // what the message that goes to the MTA is to be changed by
 	Results     Results
-	Shadow      bool // Action is what would have been done: the message is let through
+	Shadow      bool   // Action is what would have been done: the message is let through
+	Fault       string // our own trouble with its stack: for the log, never for the client
 }
 
 // Enforced is the action to carry out: Accept where the verdict is a shadow.
@@ -73,10 +74,11 @@ type Edit struct {
 
 // Results are what the checks found.
 type Results struct {
-	Author mail.Author
-	IPRev  iprev.Result
-	SPF    spf.Results
-	DKIM   []dkim.Result
-	DMARC  dmarc.Result
-	DNS    []dns.Exchange // what was asked, in the order of the answers
+	Checked bool // false where nothing was asked: a trusted client, a bare newline
+	Author  mail.Author
+	IPRev   iprev.Result
+	SPF     spf.Results
+	DKIM    []dkim.Result
+	DMARC   dmarc.Result
+	DNS     []dns.Exchange // what was asked, in the order of the answers
 }

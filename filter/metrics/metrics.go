@@ -1,1 +1,236 @@
+// Package metrics counts for Prometheus. Each message is counted once, from its
+// Record, when all is over; labels come from closed sets only, never from the
+// wire.
 package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sekimori/filter"
+)
+
+// Metrics are all that Sekimori exports, on a registry of their own.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	messages    *prometheus.CounterVec
+	shadow      *prometheus.CounterVec
+	outcomes    *prometheus.CounterVec
+	authors     *prometheus.CounterVec
+	spf         *prometheus.CounterVec
+	dkim        *prometheus.CounterVec
+	dmarc       *prometheus.CounterVec
+	iprev       *prometheus.CounterVec
+	panics      prometheus.Counter
+	size        prometheus.Histogram
+	check       prometheus.Histogram
+	transaction prometheus.Histogram
+	dnsQueries  *prometheus.CounterVec
+	dnsDuration *prometheus.HistogramVec
+
+	connections    prometheus.Gauge
+	connectionsAll *prometheus.CounterVec
+	tls            *prometheus.CounterVec
+	upstreamErrors *prometheus.CounterVec
+	upstreamUp     prometheus.Gauge
+	certificate    prometheus.Counter
+}
+
+// New makes the metrics of one process; version is that of the program.
+func New(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.messages = m.counters("messages_total", "Messages judged, by what was done and why.", "action", "reason")
+	m.shadow = m.counters("shadow_messages_total", "Messages let through in shadow mode, by what would have been done and why.", "action", "reason")
+	m.outcomes = m.counters("outcomes_total", "Transactions that reached DATA, by how they ended.", "outcome")
+	m.authors = m.counters("authors_total", "Messages judged, by what From gives: domain, none, multiple, malformed.", "status")
+	m.spf = m.counters("spf_results_total", "SPF results by identity (helo, mailfrom).", "identity", "result")
+	m.dkim = m.counters("dkim_signatures_total", "DKIM signatures by result and algorithm; result none counts messages without any.", "result", "algorithm")
+	m.dmarc = m.counters("dmarc_results_total", "DMARC results by the policy in force and the disposition.", "result", "policy", "disposition")
+	m.iprev = m.counters("iprev_results_total", "Results of the reverse name check, where it is on.", "result")
+	m.panics = m.counter("panics_total", "Faults of our own while judging; each deferred one message.")
+	m.size = m.histogram("message_size_bytes", "Size of the messages received.", prometheus.ExponentialBuckets(1024, 4, 9))
+	m.check = m.histogram("check_duration_seconds", "Time from the final dot to the verdict.", latencies())
+	m.transaction = m.histogram("transaction_duration_seconds", "Time from MAIL to the final reply.", prometheus.ExponentialBuckets(0.002, 3, 12))
+	m.dnsQueries = m.counters("dns_queries_total", "Questions to the DNS by type, outcome and where the answer came from (network, cache).", "type", "outcome", "source")
+	m.dnsDuration = m.histograms("dns_duration_seconds", "Time of the questions that the cache could not answer.", latencies(), "type")
+	m.connections = m.gauge("connections", "Client connections open now.")
+	m.connectionsAll = m.counters("connections_total", "Client connections by what became of them at the start.", "result")
+	m.tls = m.counters("tls_connections_total", "Client connections protected by TLS, by version.", "version")
+	m.upstreamErrors = m.counters("upstream_errors_total", "Trouble with the MTA by kind.", "kind")
+	m.upstreamUp = m.gauge("upstream_up", "1 if the MTA answered the last probe.")
+	m.certificate = m.counter("certificate_errors_total", "Changed certificate files that could not be read; the old one stayed in use.")
+	m.build(version)
+	return m
+}
+
+func latencies() []float64 { return prometheus.ExponentialBuckets(0.0005, 2.5, 13) }
+
+const namespace = "sekimori"
+
+func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *Metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *Metrics) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	m.registry.MustRegister(g)
+	return g
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(histogramOpts(name, help, buckets))
+	m.registry.MustRegister(h)
+	return h
+}
+
+func (m *Metrics) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(histogramOpts(name, help, buckets), labels)
+	m.registry.MustRegister(h)
+	return h
+}
+
+// histogramOpts makes classic buckets and native ones side by side.
+func histogramOpts(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  160,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+func (m *Metrics) build(version string) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels tell the build."},
+		[]string{"version", "goversion"})
+	info.WithLabelValues(version, runtime.Version()).Set(1)
+	m.registry.MustRegister(info, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+// Handler serves the text format, OpenMetrics and protobuf.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		Registry:            m.registry,
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: 8,
+		Timeout:             10 * time.Second,
+		ErrorHandling:       promhttp.ContinueOnError,
+	})
+}
+
+// Done counts one message.
+func (m *Metrics) Done(r filter.Record) {
+	m.outcomes.WithLabelValues(string(r.Outcome)).Inc()
+	m.transaction.Observe(r.Total.Seconds())
+	if r.Size > 0 {
+		m.size.Observe(float64(r.Size))
+	}
+	if !r.Judged {
+		return
+	}
+	m.check.Observe(r.Check.Seconds())
+	m.verdict(r.Verdict)
+	m.results(r.Verdict)
+	m.dns(r.Verdict.Results)
+}
+
+func (m *Metrics) verdict(v filter.Verdict) {
+	m.messages.WithLabelValues(v.Enforced().String(), string(v.Reason)).Inc()
+	if v.Shadow {
+		m.shadow.WithLabelValues(v.Action.String(), string(v.Reason)).Inc()
+	}
+	if v.Fault != "" {
+		m.panics.Inc()
+	}
+}
+
+func (m *Metrics) results(v filter.Verdict) {
+	r := v.Results
+	if r.Author.Status != "" {
+		m.authors.WithLabelValues(string(r.Author.Status)).Inc()
+	}
+	if !r.Checked {
+		return
+	}
+	m.spf.WithLabelValues("mailfrom", string(r.SPF.MailFrom.Word)).Inc()
+	m.spf.WithLabelValues("helo", string(r.SPF.Helo.Word)).Inc()
+	if len(r.DKIM) == 0 {
+		m.dkim.WithLabelValues("none", "none").Inc()
+	}
+	for _, d := range r.DKIM {
+		m.dkim.WithLabelValues(string(d.Word), or(d.Algorithm, "unknown")).Inc()
+	}
+	m.dmarc.WithLabelValues(string(r.DMARC.Word), or(string(r.DMARC.Effective), "none"), v.Enforced().String()).Inc()
+	if r.IPRev.Word != "none" {
+		m.iprev.WithLabelValues(string(r.IPRev.Word)).Inc()
+	}
+}
+
+func (m *Metrics) dns(r filter.Results) {
+	for _, e := range r.DNS {
+		source := "network"
+		if e.Answer.Cached {
+			source = "cache"
+		} else {
+			m.dnsDuration.WithLabelValues(string(e.Question.Type)).Observe(e.Took.Seconds())
+		}
+		m.dnsQueries.WithLabelValues(string(e.Question.Type), string(e.Answer.Outcome), source).Inc()
+	}
+}
+
+// ConnectionOpened counts a client connection that is served.
+func (m *Metrics) ConnectionOpened() {
+	m.connections.Inc()
+	m.connectionsAll.WithLabelValues("accepted").Inc()
+}
+
+// ConnectionClosed ends what ConnectionOpened began.
+func (m *Metrics) ConnectionClosed() { m.connections.Dec() }
+
+// ConnectionRefused counts a client connection that is turned away; why is of
+// the door's closed set.
+func (m *Metrics) ConnectionRefused(why string) {
+	m.connectionsAll.WithLabelValues("refused_" + why).Inc()
+}
+
+// TLS counts a client's handshake.
+func (m *Metrics) TLS(version string) { m.tls.WithLabelValues(version).Inc() }
+
+// UpstreamError counts trouble with the MTA; kind is of the door's closed set.
+func (m *Metrics) UpstreamError(kind string) { m.upstreamErrors.WithLabelValues(kind).Inc() }
+
+// UpstreamUp keeps the outcome of the last probe of the MTA.
+func (m *Metrics) UpstreamUp(up bool) {
+	m.upstreamUp.Set(0)
+	if up {
+		m.upstreamUp.Set(1)
+	}
+}
+
+// Panic counts a fault of ours that the door contained.
+func (m *Metrics) Panic() { m.panics.Inc() }
+
+// CertificateError counts a changed certificate that could not be used.
+func (m *Metrics) CertificateError() { m.certificate.Inc() }
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

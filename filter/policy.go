@@ -1,0 +1,163 @@
+package filter
+
+import (
+	"net/netip"
+
+	"sekimori/filter/dkim"
+	"sekimori/filter/dmarc"
+	"sekimori/filter/mail"
+	"sekimori/filter/spf"
+)
+
+// RejectMode is how a published p=reject is followed (RFC 9989 section 7.4).
+type RejectMode string
+
+// The modes.
+const (
+	Corroborated RejectMode = "corroborated" // reject only what nobody vouches for, quarantine the rest
+	Strict       RejectMode = "strict"       // reject always: a departure from section 7.4, the operator's choice
+	Lenient      RejectMode = "quarantine"   // never reject
+)
+
+// Policy is what the operator decided. The zero value defers whatever a rule
+// catches and accepts the rest.
+type Policy struct {
+	AuthservID string         // of our Authentication-Results (RFC 8601 section 2.5)
+	Aliases    []string       // authserv-ids of earlier days or other hosts of ours: forged when received
+	Trusted    []netip.Prefix // clients for which nothing is enforced
+	Shadow     bool           // let everything through and say what would have been done
+
+	Author          Action // From missing, repeated, malformed or of several domains: Reject, Quarantine or Tag
+	MalformedHeader Action // Reject, Quarantine or Tag
+	DMARCReject     RejectMode
+	DMARCQuarantine Action // Quarantine or Tag
+	SPFFail         Action // Reject, Quarantine or Tag
+	TempError       Action // Accept or Defer
+
+	HelpURL string            // ends each refusal; "" for none
+	Replies map[Reason]string // texts in place of ours; see Reply
+}
+
+// Decide judges by the facts alone: no I/O, no clock.
+func (p *Policy) Decide(m *mail.Message, r Results) Verdict {
+	action, reason := p.rule(m, r)
+	v := Verdict{Action: action, Reason: reason, Results: r}
+	v.Shadow = p.Shadow && action != Accept
+	v.Explanation = explain(reason, m, r)
+	v.Reply = p.reply(action, reason, m, r)
+	v.Edit = p.edit(m, v)
+	return v
+}
+
+// rule is the table of decisions: the first line that holds wins.
+func (p *Policy) rule(m *mail.Message, r Results) (Action, Reason) {
+	switch {
+	// RFC 5321 section 2.3.8. It holds for everybody: what is two messages
+	// behind us must not get past us.
+	case m.Has(mail.BareNewline):
+		return Reject, BareNewline
+	case p.trusts(m.Envelope.Client):
+		return Accept, TrustedNetwork
+	case m.Has(mail.HeaderNUL), m.Has(mail.HeaderLine):
+		return p.MalformedHeader, MalformedHeader
+	}
+	switch r.Author.Status {
+	case mail.AuthorDomain:
+		return p.authenticated(r)
+	case mail.AuthorNone:
+		return p.Author, AuthorMissing
+	case mail.AuthorMultiple:
+		return p.Author, AuthorMultiple
+	}
+	return p.Author, AuthorMalformed
+}
+
+func (p *Policy) authenticated(r Results) (Action, Reason) {
+	switch r.DMARC.Word {
+	case dmarc.Pass:
+		return Accept, DMARCPass
+	case dmarc.Fail:
+		return p.dmarcFail(r)
+	case dmarc.TempError:
+		return p.TempError, DNSTempError
+	}
+	return p.withoutDMARC(r)
+}
+
+func (p *Policy) dmarcFail(r Results) (Action, Reason) {
+	switch r.DMARC.Effective {
+	case dmarc.PolicyReject:
+		// RFC 9989 section 7.4: p=reject alone is no ground to reject.
+		reason := DMARCFailReject
+		if vouched(r) != nobody {
+			reason = DMARCFailOther
+		}
+		return p.rejectAction(reason), reason
+	case dmarc.PolicyQuarantine:
+		return p.DMARCQuarantine, DMARCFailQuarantine
+	}
+	return Accept, DMARCFailNone
+}
+
+func (p *Policy) rejectAction(reason Reason) Action {
+	switch {
+	case p.DMARCReject == Strict, p.DMARCReject == Corroborated && reason == DMARCFailReject:
+		return Reject
+	case p.DMARCReject == Corroborated, p.DMARCReject == Lenient:
+		return Quarantine
+	}
+	return Defer
+}
+
+// withoutDMARC decides where no policy speaks for the author's domain.
+func (p *Policy) withoutDMARC(r Results) (Action, Reason) {
+	v := vouched(r)
+	switch {
+	case v == somebody:
+		return Accept, DMARCNone
+	case r.SPF.MailFrom.Word == spf.TempError, r.SPF.MailFrom.Word == spf.Fail && v == unknown:
+		return p.TempError, DNSTempError
+	case r.SPF.MailFrom.Word == spf.Fail:
+		return p.SPFFail, SPFFail
+	}
+	return Accept, DMARCNone
+}
+
+// voucher says whether any domain at all authenticates the message.
+type voucher int
+
+const (
+	nobody voucher = iota
+	unknown
+	somebody
+)
+
+// vouched leaves it unknown where the DNS failed us: that is never held
+// against the sender.
+func vouched(r Results) voucher {
+	v := nobody
+	switch r.SPF.MailFrom.Word {
+	case spf.Pass:
+		return somebody
+	case spf.TempError:
+		v = unknown
+	}
+	for _, d := range r.DKIM {
+		switch d.Word {
+		case dkim.Pass:
+			return somebody
+		case dkim.TempError:
+			v = unknown
+		}
+	}
+	return v
+}
+
+func (p *Policy) trusts(client netip.Addr) bool {
+	for _, n := range p.Trusted {
+		if n.Contains(client) {
+			return true
+		}
+	}
+	return false
+}

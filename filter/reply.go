@@ -1,0 +1,235 @@
+package filter
+
+import (
+	"strings"
+
+	"sekimori/filter/dkim"
+	"sekimori/filter/mail"
+)
+
+// text is what we say for one reason: to people (explanation) and to the
+// refused client (code, enhanced code of RFC 3463 and 7372, reply).
+type text struct {
+	code        int
+	enhanced    string
+	explanation string
+	reply       string
+}
+
+const (
+	mendSender = "The sending software must be mended."
+	oneFrom    = "Send exactly one From field with one address (RFC 5322 section 3.6.2)."
+	authorise  = "Admin of {domain}: allow {client} in the SPF record of {sender}, or sign with DKIM as {domain}."
+)
+
+// textOf gives the words for a reason. {name} stands for a fact, see facts.
+func textOf(r Reason) text {
+	switch r {
+	case BareNewline:
+		return text{550, "5.6.11", "The message has a CR or LF that stands alone, which servers read in different ways.",
+			"The message has a bare CR or LF; lines must end in CR LF (RFC 5321 section 2.3.8).\n" + mendSender}
+	case TrustedNetwork:
+		return text{explanation: "The client {client} is in a trusted network: nothing is enforced."}
+	case MalformedHeader:
+		return text{550, "5.6.0", "The header is not one of RFC 5322: {fault}.",
+			"The message header is malformed: {fault} (RFC 5322 section 2.2).\n" + mendSender}
+	case AuthorMissing:
+		return text{550, "5.6.0", "The message names no author domain: {fault}.",
+			"The message names no author domain: {fault}.\n" + oneFrom}
+	case AuthorMalformed:
+		return text{550, "5.6.0", "The author cannot be told for certain: {fault}.",
+			"The author cannot be told for certain: {fault}.\n" + oneFrom}
+	case AuthorMultiple:
+		return text{550, "5.6.0", "From names several domains ({domains}), so DMARC can speak for none.",
+			"From names several domains ({domains}); DMARC needs exactly one (RFC 9989 section 5.3.1).\n" + oneFrom}
+	case DMARCPass:
+		return text{explanation: "{domain} authenticates the message: {by}."}
+	case DMARCFailReject:
+		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, and nobody vouches for the message: SPF {spf}; DKIM {dkim}.",
+			"Refused by the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}; nothing authenticates this message.\n" + authorise}
+	case DMARCFailOther:
+		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, but another domain vouches for the message: SPF {spf}; DKIM {dkim}.",
+			"Refused by the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}; none of these is aligned with {domain}.\n" + authorise}
+	case DMARCFailQuarantine:
+		return text{550, "5.7.26", "{domain} asks to quarantine what fails DMARC: SPF {spf}; DKIM {dkim}.",
+			"Fails the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}.\n" + authorise}
+	case DMARCFailNone:
+		return text{explanation: "The message fails DMARC, but {domain} asks for nothing to be done: SPF {spf}; DKIM {dkim}."}
+	case SPFFail:
+		return text{550, "5.7.23", "{sender} does not allow {client} in its SPF record, no DKIM signature passes, and {domain} has no DMARC record.",
+			"SPF of {sender} does not allow {client}, and no DKIM signature passes.\nAdmin of {sender}: allow {client} in the SPF record, or sign with DKIM."}
+	case DNSTempError:
+		return text{451, "4.7.0", "The DNS did not answer what would have decided: {trouble}.",
+			"The DNS of {domain} or {sender} does not answer, so the message cannot be checked now: {trouble}.\nIt is welcome later."}
+	case DMARCNone:
+		return text{explanation: "{domain} has no DMARC record, and nothing speaks against the message: SPF {spf}; DKIM {dkim}."}
+	}
+	return text{451, "4.3.0", "Sekimori failed to judge the message; the sender will try again.", "Internal error, please try again later"}
+}
+
+// DefaultReplies gives the reply texts for which an operator can set his own,
+// by reason. {client}, {domain} (of the author), {domains}, {sender} (of MAIL
+// FROM), {policy}, {spf}, {dkim}, {fault}, {trouble}, {id} and {help} stand for facts.
+func DefaultReplies() map[Reason]string {
+	all := map[Reason]string{}
+	for _, r := range Reasons() {
+		if t := textOf(r); t.reply != "" {
+			all[r] = t.reply
+		}
+	}
+	return all
+}
+
+// reply is what the client is told; the MTA's own words stand in for ours
+// wherever it gets the message.
+func (p *Policy) reply(a Action, reason Reason, m *mail.Message, r Results) Reply {
+	if a.Delivers() {
+		return Reply{Code: 250, Enhanced: "2.0.0"}
+	}
+	t := textOf(reason)
+	if own := p.Replies[reason]; own != "" {
+		t.reply = own
+	}
+	if a == Defer && t.code/100 != 4 {
+		t.code, t.enhanced = 451, "4.7.0"
+	}
+	body := p.facts(m, r).Replace(t.reply)
+	if !strings.Contains(t.reply, "{id}") {
+		body += p.reference(m)
+	}
+	return Reply{Code: t.code, Enhanced: t.enhanced, Text: clean(body, maxReply)}
+}
+
+// maxReply bounds a reply in bytes: three lines of RFC 5321 section 4.5.3.1.5.
+const maxReply = 1200
+
+func (p *Policy) reference(m *mail.Message) string {
+	s := ""
+	if m.Envelope.ID != "" {
+		s = " [" + m.Envelope.ID + "]"
+	}
+	if p.HelpURL != "" {
+		return "\nHelp: " + p.HelpURL + s
+	}
+	return s
+}
+
+func explain(reason Reason, m *mail.Message, r Results) string {
+	return clean((&Policy{}).facts(m, r).Replace(textOf(reason).explanation), maxReply)
+}
+
+// facts are what the texts speak of. Each is ours or checked; clean sees to the rest.
+func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
+	return strings.NewReplacer(
+		"{client}", orElse(address(m.Envelope.Client), "the client"),
+		"{domain}", orElse(r.Author.Domain, "the author's domain"),
+		"{domains}", shorten(strings.Join(r.Author.Domains, ", "), 200),
+		"{sender}", orElse(r.SPF.MailFrom.Domain, "the sender"),
+		"{policy}", string(r.DMARC.Effective),
+		"{spf}", spfWords(r),
+		"{dkim}", dkimWords(r),
+		"{by}", passWords(r),
+		"{fault}", faultWords(m, r),
+		"{trouble}", troubleWords(r),
+		"{id}", m.Envelope.ID,
+		"{help}", p.HelpURL,
+	)
+}
+
+func spfWords(r Results) string {
+	s := string(r.SPF.MailFrom.Word)
+	if d := r.SPF.MailFrom.Domain; d != "" {
+		s += " for " + d
+	}
+	return orElse(s, "none")
+}
+
+// dkimWords names at most three signatures.
+func dkimWords(r Results) string {
+	var words []string
+	for i, d := range r.DKIM {
+		if i == 3 {
+			words = append(words, "...")
+			break
+		}
+		w := string(d.Word)
+		if d.Domain != "" {
+			w += " for " + d.Domain
+		}
+		words = append(words, w)
+	}
+	return orElse(strings.Join(words, ", "), "none")
+}
+
+func passWords(r Results) string {
+	if r.DMARC.SPFAligned {
+		return "SPF " + spfWords(r)
+	}
+	for i, d := range r.DKIM {
+		if d.Word == dkim.Pass && i < len(r.DMARC.DKIMAligned) && r.DMARC.DKIMAligned[i] {
+			return "DKIM pass for " + d.Domain
+		}
+	}
+	return "DMARC pass"
+}
+
+func faultWords(m *mail.Message, r Results) string {
+	switch {
+	case m.Has(mail.HeaderNUL):
+		return "it has control characters"
+	case m.Has(mail.HeaderLine):
+		return "a line of it is no header field"
+	}
+	return orElse(r.Author.Reason, "it does not parse")
+}
+
+func troubleWords(r Results) string {
+	switch {
+	case r.DMARC.Word == "temperror":
+		return orElse(r.DMARC.Reason, "DMARC record not found out")
+	case r.SPF.MailFrom.Word == "temperror":
+		return orElse(r.SPF.MailFrom.Reason, "SPF record not found out")
+	}
+	for _, d := range r.DKIM {
+		if d.Word == dkim.TempError {
+			return orElse(d.Reason, "DKIM key not found out")
+		}
+	}
+	return "no answer"
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func shorten(s string, n int) string {
+	if len(s) > n {
+		return s[:n-3] + "..."
+	}
+	return s
+}
+
+// clean keeps printable ASCII and line feeds, and cuts lines where RFC 5321
+// section 4.5.3.1.5 would: nothing from the wire can shape a reply.
+func clean(s string, n int) string {
+	b := make([]byte, 0, min(len(s), n))
+	line := 0
+	for i := 0; i < len(s) && len(b) < n; i++ {
+		switch c := s[i]; {
+		case c == '\n':
+			line = 0
+			b = append(b, c)
+		case c < ' ' || c > '~' || line >= maxReplyLine:
+		default:
+			line++
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+// maxReplyLine leaves room for the code and the enhanced code in 512 octets.
+const maxReplyLine = 480

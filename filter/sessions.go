@@ -1,0 +1,57 @@
+package filter
+
+import (
+	"sekimori/filter/dns"
+	"sekimori/filter/spf"
+)
+
+// sessions are the budgets of one message's questions. Each method has its own:
+// a sender who makes one of them expensive, in the DNS of a domain of his, must
+// not keep the others from finding out about the domain that he forges.
+type sessions struct {
+	spf, dkim, dmarc, iprev *dns.Session
+}
+
+const (
+	dmarcQueries = 16 // a walk of eight, the author's existence, and walks of names below
+	iprevQueries = 11 // a PTR and ten names; only where the check is on, beside Filter.Queries
+	minQueries   = 48
+)
+
+func (f *Filter) sessions() sessions {
+	return sessions{
+		spf:   dns.NewSession(f.Resolver, f.spfQueries()),
+		dkim:  dns.NewSession(f.Resolver, f.dkimQueries()),
+		dmarc: dns.NewSession(f.Resolver, dmarcQueries),
+		iprev: dns.NewSession(f.Resolver, iprevQueries),
+	}
+}
+
+func (s sessions) exchanges() []dns.Exchange {
+	var all []dns.Exchange
+	for _, one := range []*dns.Session{s.iprev, s.spf, s.dkim, s.dmarc} {
+		all = append(all, one.Exchanges()...)
+	}
+	return all
+}
+
+// spf gives MAIL FROM two thirds of SPF's questions and HELO the rest.
+func (f *Filter) spf() spf.Checker {
+	return spf.Checker{Receiver: f.Policy.AuthservID, Questions: f.spfQueries() * 2 / 3, Now: f.Now}
+}
+
+func (f *Filter) spfQueries() int {
+	all := f.Queries
+	if all == 0 {
+		all = 60
+	}
+	return max(all, minQueries) - dmarcQueries - f.dkimQueries()
+}
+
+// dkimQueries is one for each signature that is verified.
+func (f *Filter) dkimQueries() int {
+	if f.DKIM.Signatures == 0 {
+		return 10
+	}
+	return min(f.DKIM.Signatures, minQueries/3)
+}

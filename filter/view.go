@@ -1,0 +1,213 @@
+package filter
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+
+	"sekimori/filter/dns"
+	"sekimori/filter/mail"
+)
+
+// View is a judged message as `sekimori check --json` prints it: an interface
+// for scripts, whose field names stay. Absent facts are "", [] or 0, never missing.
+type View struct {
+	Envelope      EnvelopeView `json:"envelope"`
+	Author        AuthorView   `json:"author"`
+	IPRev         IPRevView    `json:"iprev"`
+	SPF           SPFView      `json:"spf"`
+	DKIM          []DKIMView   `json:"dkim"`
+	ARC           ARCView      `json:"arc"`
+	DMARC         DMARCView    `json:"dmarc"`
+	Impersonation []string     `json:"impersonation"`
+	Defects       []string     `json:"defects"`
+	Verdict       VerdictView  `json:"verdict"`
+	Edit          EditView     `json:"edit"`
+	DNS           DNSView      `json:"dns"`
+}
+
+// EnvelopeView is View's envelope.
+type EnvelopeView struct {
+	ClientIP string   `json:"client_ip"`
+	Helo     string   `json:"helo"`
+	MailFrom string   `json:"mail_from"`
+	RcptTo   []string `json:"rcpt_to"`
+}
+
+// AuthorView is View's author.
+type AuthorView struct {
+	Status  string   `json:"status"`
+	Domain  string   `json:"domain"`
+	Domains []string `json:"domains"`
+	Reason  string   `json:"reason"`
+}
+
+// IPRevView is View's reverse name.
+type IPRevView struct {
+	Result string `json:"result"`
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// SPFView holds both identities of SPF.
+type SPFView struct {
+	Helo     SPFIdentityView `json:"helo"`
+	MailFrom SPFIdentityView `json:"mailfrom"`
+}
+
+// SPFIdentityView is one of them.
+type SPFIdentityView struct {
+	Result      string `json:"result"`
+	Domain      string `json:"domain"`
+	Mechanism   string `json:"mechanism"`
+	Reason      string `json:"reason"`
+	Lookups     int    `json:"lookups"`
+	Explanation string `json:"explanation"`
+}
+
+// DKIMView is one signature.
+type DKIMView struct {
+	Result     string `json:"result"`
+	Domain     string `json:"domain"`
+	Selector   string `json:"selector"`
+	Algorithm  string `json:"algorithm"`
+	KeyBits    int    `json:"key_bits"`
+	Identifier string `json:"identifier"`
+	B          string `json:"b"`
+	Aligned    bool   `json:"aligned"`
+	Testing    bool   `json:"testing"`
+	Reason     string `json:"reason"`
+}
+
+// ARCView stands until ARC is evaluated.
+type ARCView struct {
+	Result     string   `json:"result"`
+	Instances  int      `json:"instances"`
+	Sealers    []string `json:"sealers"`
+	OldestPass int      `json:"oldest_pass"`
+	Reason     string   `json:"reason"`
+}
+
+// DMARCView is View's DMARC.
+type DMARCView struct {
+	Result               string   `json:"result"`
+	AuthorDomain         string   `json:"author_domain"`
+	OrganizationalDomain string   `json:"organizational_domain"`
+	PolicyDomain         string   `json:"policy_domain"`
+	Record               string   `json:"record"`
+	Policy               string   `json:"policy"`
+	EffectivePolicy      string   `json:"effective_policy"`
+	SPFAligned           bool     `json:"spf_aligned"`
+	DKIMAligned          bool     `json:"dkim_aligned"`
+	Testing              bool     `json:"testing"`
+	Reason               string   `json:"reason"`
+	Queries              []string `json:"queries"`
+}
+
+// VerdictView is the decision.
+type VerdictView struct {
+	Action      string    `json:"action"`
+	Reason      string    `json:"reason"`
+	Shadow      bool      `json:"shadow"`
+	Explanation string    `json:"explanation"`
+	Reply       ReplyView `json:"reply"`
+}
+
+// ReplyView is an SMTP reply.
+type ReplyView struct {
+	Code     int    `json:"code"`
+	Enhanced string `json:"enhanced"`
+	Text     string `json:"text"`
+}
+
+// EditView shows the fields themselves, unfolded, without line ends.
+type EditView struct {
+	Drop    []string `json:"drop"`
+	Prepend []string `json:"prepend"`
+}
+
+// DNSView sums up the lookups: different questions, and the seconds that they took together.
+type DNSView struct {
+	Queries int     `json:"queries"`
+	Seconds float64 `json:"seconds"`
+}
+
+// NewView tells of a judged message.
+func NewView(m *mail.Message, v Verdict) View {
+	r := v.Results
+	return View{
+		Envelope:      EnvelopeView{address(m.Envelope.Client), m.Envelope.Helo, m.Envelope.MailFrom, list(m.Envelope.Rcpts)},
+		Author:        AuthorView{string(r.Author.Status), r.Author.Domain, list(r.Author.Domains), r.Author.Reason},
+		IPRev:         IPRevView{orElse(string(r.IPRev.Word), "none"), r.IPRev.Name, r.IPRev.Reason},
+		SPF:           newSPFView(r),
+		DKIM:          newDKIMView(r),
+		ARC:           ARCView{Result: "none", Sealers: []string{}},
+		DMARC:         newDMARCView(r),
+		Impersonation: []string{},
+		Defects:       defects(m),
+		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, v.Explanation,
+			ReplyView{v.Reply.Code, v.Reply.Enhanced, v.Reply.Text}},
+		Edit: newEditView(m, v.Edit),
+		DNS:  DNSView{dns.Questions(r.DNS), dns.Elapsed(r.DNS).Seconds()},
+	}
+}
+
+// JSON is the view as one indented object.
+func (v View) JSON() ([]byte, error) { return json.MarshalIndent(v, "", "  ") }
+
+func list(s []string) []string { return append([]string{}, s...) }
+
+func defects(m *mail.Message) []string {
+	all := []string{}
+	for _, d := range m.Defects {
+		all = append(all, string(d))
+	}
+	return all
+}
+
+func address(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func newSPFView(r Results) SPFView {
+	helo, from := r.SPF.Helo, r.SPF.MailFrom
+	return SPFView{
+		Helo:     SPFIdentityView{orElse(string(helo.Word), "none"), helo.Domain, helo.Mechanism, helo.Reason, helo.Lookups, helo.Explanation},
+		MailFrom: SPFIdentityView{orElse(string(from.Word), "none"), from.Domain, from.Mechanism, from.Reason, from.Lookups, from.Explanation},
+	}
+}
+
+func newDKIMView(r Results) []DKIMView {
+	all := []DKIMView{}
+	for i, d := range r.DKIM {
+		aligned := i < len(r.DMARC.DKIMAligned) && r.DMARC.DKIMAligned[i]
+		all = append(all, DKIMView{string(d.Word), d.Domain, d.Selector, d.Algorithm, d.KeyBits, d.Identifier, d.B, aligned, d.Testing, d.Reason})
+	}
+	return all
+}
+
+func newDMARCView(r Results) DMARCView {
+	d := r.DMARC
+	view := DMARCView{orElse(string(d.Word), "none"), d.AuthorDomain, d.OrganizationalDomain, d.PolicyDomain, d.Record,
+		string(d.Policy), string(d.Effective), d.SPFAligned, false, d.Testing, d.Reason, list(d.Queries)}
+	for i, aligned := range d.DKIMAligned {
+		view.DKIMAligned = view.DKIMAligned || aligned && i < len(r.DKIM) && r.DKIM[i].Word == "pass"
+	}
+	return view
+}
+
+func newEditView(m *mail.Message, e Edit) EditView {
+	view := EditView{Drop: []string{}, Prepend: []string{}}
+	for _, i := range e.Drop {
+		view.Drop = append(view.Drop, unfolded(m.Header.Fields[i].Raw))
+	}
+	for _, f := range e.Prepend {
+		view.Prepend = append(view.Prepend, unfolded([]byte(f)))
+	}
+	return view
+}
+
+func unfolded(field []byte) string { return strings.TrimSpace(string(mail.Unfold(field))) }
