@@ -1,0 +1,67 @@
+package dkim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"sekimori/filter/dns"
+)
+
+// answer is what the DNS has at the name of a key.
+type answer struct {
+	records []string
+	fault   fault
+	panic   string // of the resolver, with its stack
+}
+
+// ask looks up the keys of all open signatures at the same time, each name once.
+func ask(ctx context.Context, r Resolver, signatures []*signature) map[string]*answer {
+	answers := map[string]*answer{}
+	var group sync.WaitGroup
+	for _, s := range signatures {
+		if !s.open() || answers[s.Queried] != nil {
+			continue
+		}
+		name, a := s.Queried, new(answer)
+		answers[name] = a
+		group.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					a.panic = fmt.Sprintf("%v\n%s", p, debug.Stack())
+				}
+			}()
+			*a = lookup(ctx, r, name)
+		})
+	}
+	group.Wait()
+	for _, a := range answers {
+		if a.panic != "" {
+			panic(a.panic) // it belongs to the caller, who knows what to do
+		}
+	}
+	return answers
+}
+
+// lookup asks for one key (RFC 6376 section 6.1.2). The error's own text stays
+// out of the reason: it may hold anything.
+func lookup(ctx context.Context, r Resolver, name string) answer {
+	if ctx.Err() != nil {
+		return answer{fault: fault{TempError, "no time was left to ask for the key at " + name}}
+	}
+	records, err := r.LookupTXT(ctx, name)
+	var e *dns.Error
+	switch {
+	case err == nil && len(records) > 0:
+		return answer{records: records}
+	case err == nil || errors.As(err, &e) && e.NotFound():
+		return answer{fault: permerror("no key at %s", name)}
+	case e == nil:
+		return answer{fault: fault{TempError, "the key at " + name + " could not be asked for"}}
+	case e.Temporary():
+		return answer{fault: fault{TempError, fmt.Sprintf("the key at %s could not be asked for: %s", name, e.Outcome)}}
+	}
+	return answer{fault: permerror("the DNS cannot be asked for the key at %s", name)}
+}
