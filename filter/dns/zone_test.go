@@ -223,22 +223,23 @@ func TestZoneServeEndsWhenAListenerFails(t *testing.T) {
 
 func TestZoneFileForms(t *testing.T) {
 	for text, want := range map[string]string{
-		"q.x. TXT ok":                                          `found 1h0m0s ["ok"]`, // no $TTL, no SOA, no last line end
-		"q.x TXT ok\n":                                         `found 1h0m0s ["ok"]`, // relative to the root
-		"\ufeffq.x. TXT ok\r\n":                                `found 1h0m0s ["ok"]`,
-		"$ORIGIN x.\nq 5 IN TXT ok":                            `found 5s ["ok"]`,
-		"$ORIGIN x.\nq IN 5m TXT ok":                           `found 5m0s ["ok"]`,
-		"$ORIGIN q.x.\n@ TXT a\n  TXT b":                       `found 1h0m0s ["a", "b"]`,
-		"q.x. TXT same\nq.x. TXT same":                         `found 1h0m0s ["same"]`,
-		`\113.x. TXT ok`:                                       `found 1h0m0s ["ok"]`,
-		"q.x. TXT " + strings.Repeat("y", 300):                 `found 1h0m0s ["` + strings.Repeat("y", 300) + `"]`,
-		"q.x. TXT gr\u00fc\u00df":                              `found 1h0m0s ["gr` + "\u00fc\u00df" + `"]`,
-		"$GENERATE 1-3 a$.x. A 192.0.2.$\nq.x. TXT ok":         `found 1h0m0s ["ok"]`,
-		"q.x. TYPE65280 \\# 2 abcd":                            `nodata 5m0s`,
-		"q.x. TXT \"a;b\" ; comment":                           `found 1h0m0s ["a;b"]`,
-		"q.x. CNAME r.x.\nr.x. TXT ok\n;fail r.x TXT SERVFAIL": `servfail`,
-		";fail * * REFUSED\nq.x. TXT ok":                       `refused`,
-		"":                                                     `nxdomain 5m0s`,
+		"q.x. TXT ok":                                                   `found 1h0m0s ["ok"]`, // no $TTL, no SOA, no last line end
+		"q.x TXT ok\n":                                                  `found 1h0m0s ["ok"]`, // relative to the root
+		"\ufeffq.x. TXT ok\r\n":                                         `found 1h0m0s ["ok"]`,
+		"$ORIGIN x.\nq 5 IN TXT ok":                                     `found 5s ["ok"]`,
+		"$ORIGIN x.\nq IN 5m TXT ok":                                    `found 5m0s ["ok"]`,
+		"$ORIGIN q.x.\n@ TXT a\n  TXT b":                                `found 1h0m0s ["a", "b"]`,
+		"q.x. TXT same\nq.x. TXT same":                                  `found 1h0m0s ["same"]`,
+		`\113.x. TXT ok`:                                                `found 1h0m0s ["ok"]`,
+		"q.x. TXT " + strings.Repeat("y", 300):                          `found 1h0m0s ["` + strings.Repeat("y", 300) + `"]`,
+		"q.x. TXT gr\u00fc\u00df":                                       `found 1h0m0s ["gr` + "\u00fc\u00df" + `"]`,
+		"$GENERATE 1-3 a$.x. A 192.0.2.$\nq.x. TXT ok":                  `found 1h0m0s ["ok"]`,
+		"q.x. TYPE65280 \\# 2 abcd":                                     `nodata 5m0s`,
+		"q.x. TXT \"a;b\" ; comment":                                    `found 1h0m0s ["a;b"]`,
+		"q.x. CNAME r.x.\nr.x. TXT ok\n;fail r.x TXT SERVFAIL":          `servfail`,
+		"q.x. CNAME r.x.\nq.x. NSEC z.x. CNAME RRSIG NSEC\nr.x. TXT ok": `found 1h0m0s ["ok"]`,
+		";fail * * REFUSED\nq.x. TXT ok":                                `refused`,
+		"":                                                              `nxdomain 5m0s`,
 	} {
 		z, err := ParseZone("f", strings.NewReader(text))
 		if err != nil {
@@ -268,6 +269,7 @@ func TestZoneFileErrors(t *testing.T) {
 		"q.x. CNAME .\n":                         `f:1: CNAME of q.x. leads to the root`,
 		"q.x. CNAME r.x.\nq.x. TXT x\n":          `f:2: q.x. has a CNAME and so no other record can stand there: remove one`,
 		"q.x. TXT x\n\nq.x. CNAME r.x.\n":        `f:3: q.x. has a CNAME`,
+		"q.x. CNAME r.x.\nq.x. CNAME s.x.\n":     `f:2: q.x. has a CNAME`,
 		`a\.b.x. TXT x`:                          `f:1: the record's name "a\\.b.x." cannot be used`,
 		"q.x. TXT \"open\n":                      `f:`,
 		"q.x. TXT ( \"open\"\n":                  `f:`,

@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -106,7 +105,7 @@ func (z *Zone) addFailure(words []string) error {
 }
 
 func (z *Zone) addRecords(file string, text []byte) error {
-	lines := &lineCounter{r: bufio.NewReader(bytes.NewReader(text))}
+	lines := &lineCounter{Reader: bytes.NewReader(text)}
 	parser := mdns.NewZoneParser(lines, ".", "")
 	parser.SetDefaultTTL(defaultTTL)
 	for n := 0; ; n++ {
@@ -127,24 +126,12 @@ func (z *Zone) addRecords(file string, text []byte) error {
 // lineCounter is at the end of the record that the parser gave last: it takes
 // single bytes and no more of them than it needs.
 type lineCounter struct {
-	r io.ByteReader
+	*bytes.Reader
 	n int
 }
 
-func (l *lineCounter) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	var err error
-	p[0], err = l.ReadByte()
-	if err != nil {
-		return 0, err
-	}
-	return 1, nil
-}
-
 func (l *lineCounter) ReadByte() (byte, error) {
-	c, err := l.r.ReadByte()
+	c, err := l.Reader.ReadByte()
 	if err == nil && c == '\n' {
 		l.n++
 	}
@@ -172,8 +159,7 @@ func (z *Zone) insert(rr mdns.RR) error {
 		if mdns.IsDuplicate(old, rr) {
 			return nil // RFC 2181 section 5: a set holds a record once
 		}
-		// RFC 1034 section 3.6.2
-		if h.Rrtype == mdns.TypeCNAME || old.Header().Rrtype == mdns.TypeCNAME {
+		if excludes(h.Rrtype, old.Header().Rrtype) || excludes(old.Header().Rrtype, h.Rrtype) {
 			return fmt.Errorf("%s has a CNAME and so no other record can stand there: remove one", h.Name)
 		}
 	}
@@ -186,6 +172,12 @@ func (z *Zone) insert(rr mdns.RR) error {
 		z.nodes[parent] = nil
 	}
 	return nil
+}
+
+// excludes: a CNAME stands alone (RFC 1034 section 3.6.2), but for its
+// signatures (RFC 4035 section 2.5).
+func excludes(t, other uint16) bool {
+	return t == mdns.TypeCNAME && other != mdns.TypeRRSIG && other != mdns.TypeNSEC
 }
 
 // checkData refuses what the parser lets pass: a record without data, and names
