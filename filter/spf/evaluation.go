@@ -204,7 +204,7 @@ func (e *evaluation) validate(b *strings.Builder, f *frame, macros []macro) {
 // defined: RFC 8616 section 4. A term with %{s} or %{l} matches nothing if the
 // local part is not ASCII.
 func (e *evaluation) defined(macros []macro) bool {
-	return !uses(macros, "sl") || ascii(e.sender.local) && len(e.sender.local) <= maxLocal
+	return !uses(macros, "sl") || ascii(e.sender.local)
 }
 
 // bits is the prefix length for the client's family.

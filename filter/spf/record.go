@@ -16,9 +16,9 @@ const version = "v=spf1"
 
 // record is an SPF record whose grammar was checked from end to end.
 type record struct {
-	directives  []directive // up to the first "all"
-	redirect    []macro     // nil if there is none or "all" overrules it
-	explanation []macro     // of exp=; nil if there is none
+	directives  []directive
+	redirect    []macro // nil if there is none
+	explanation []macro // of exp=; nil if there is none
 }
 
 // directive is one term that may match.
@@ -65,19 +65,7 @@ func parse(txt string) (record, error) {
 			return record{}, fmt.Errorf("term %d is %w", n, err)
 		}
 	}
-	r.end()
 	return r, nil
-}
-
-// end: RFC 7208 section 5.1. What follows "all" is never reached, and redirect
-// is ignored wherever "all" stands.
-func (r *record) end() {
-	for i, d := range r.directives {
-		if d.name == "all" {
-			r.directives, r.redirect = r.directives[:i+1], nil
-			return
-		}
-	}
 }
 
 func (r *record) add(term string) error {

@@ -109,3 +109,30 @@ func TestExpansionIsBounded(t *testing.T) {
 		t.Errorf("%d bytes after %d values", len(text), calls)
 	}
 }
+
+// The grammar is checked in one pass: twice the record is twice the work.
+func TestGrammarIsLinear(t *testing.T) {
+	for _, shape := range []string{" a", " x=%{d}", " a:%{d}.%{d}.x", " ip4:1.2.3.4/24", "%%", "%{", "/1", " "} {
+		work := func(n int) float64 {
+			txt := version + " x=" + strings.Repeat(shape, n)
+			return testing.AllocsPerRun(3, func() { _, _ = parse(txt) })
+		}
+		if one, two := work(300), work(600); two > 2*one+20 {
+			t.Errorf("%q: %v allocations, doubled %v", shape, one, two)
+		}
+	}
+}
+
+// BenchmarkHostile is the most that one identity can cost beside the DNS: eleven
+// records of the greatest length.
+func BenchmarkHostile(b *testing.B) {
+	for name, term := range map[string]string{"networks": " ip4:10.0.0.1", "modifiers": " x=%{d}", "macros": "%{s}"} {
+		b.Run(name, func(b *testing.B) {
+			record := "v=spf1 include:%{d} x="
+			record += strings.Repeat(term, (maxRecord-len(record))/len(term))
+			for b.Loop() {
+				Check(b.Context(), same{record}, netip.MustParseAddr(client4), "h", "u@example.com")
+			}
+		})
+	}
+}

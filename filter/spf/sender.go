@@ -13,10 +13,6 @@ type sender struct {
 	fault  string // why there is nothing to check; "" if there is
 }
 
-// maxLocal bounds the local part in macros. RFC 5321 section 4.5.3.1.1 has 64
-// octets, bounce addresses in use have more.
-const maxLocal = 320
-
 // heloSender is postmaster@HELO (RFC 7208 sections 2.4 and 4.3).
 func heloSender(helo string) sender {
 	// RFC 8616 section 3: a greeting is in A-labels, never in U-labels.

@@ -114,6 +114,7 @@ func TestTerms(t *testing.T) {
 		{name: "SPF-038 a", record: "v=spf1 a -all", zone: hosts, word: Pass, mechanism: "a", lookups: 1},
 		{name: "SPF-038 a v6", record: "v=spf1 a//64 -all", client: "2001:db8::1", zone: hosts, word: Pass, mechanism: "a//64", lookups: 1},
 		{name: "SPF-038 a zero", record: "v=spf1 a/0//128 -all", client: "2001:db8::1", zone: hosts, word: Fail, mechanism: "all", lookups: 1},
+		{name: "SPF-038 mapped address in AAAA", record: "v=spf1 a//0 -all", client: client6, zone: []string{"example.com AAAA ::ffff:192.0.2.3"}, word: Fail, mechanism: "all", lookups: 1},
 		{name: "SPF-039 a nxdomain", record: "v=spf1 a:x.example.com -all", word: Fail, mechanism: "all", lookups: 1},
 		{name: "SPF-040 mx without MX", record: "v=spf1 mx -all", zone: hosts[:1], word: Fail, mechanism: "all", lookups: 1},
 		{name: "SPF-040 mx", record: "v=spf1 -mx/31 ~all", client: "192.0.2.2", zone: hosts, word: Fail, mechanism: "mx/31", lookups: 1},
@@ -134,6 +135,8 @@ func TestTerms(t *testing.T) {
 		{name: "SPF-055 redirect", record: "v=spf1 redirect=sub.example.net ip4:10.0.0.1", zone: included("v=spf1 exists:%{d}.example -all"), word: Fail, mechanism: "all", lookups: 2},
 		{name: "SPF-055 neutral behind redirect", record: "v=spf1 redirect=sub.example.net", zone: included("v=spf1 ip4:10.0.0.1"), word: Neutral, reason: "no directive matched", lookups: 1},
 		{name: "SPF-058 empty label", record: "v=spf1 a:x..example.com -all", word: Fail, mechanism: "all", lookups: 1},
+		{name: "SPF-058 asks nothing, so finds nothing void", record: "v=spf1 a:x..example.com exists:..example.com mx:x..example.com a:y..example.com ptr:.com ~all", word: SoftFail, mechanism: "all", lookups: 5},
+		{name: "mechanism cut", record: "v=spf1 exists:" + strings.Repeat("x.", 200) + "example.com", zone: []string{strings.Repeat("x.", 121) + "example.com A 127.0.0.2"}, word: Pass, mechanism: "exists:" + strings.Repeat("x.", 124), lookups: 1},
 		{name: "SPF-058 mx long label", record: "v=spf1 mx:" + strings.Repeat("x", 64) + ".example.com -all", word: Fail, mechanism: "all", lookups: 1},
 	})
 }
@@ -237,7 +240,7 @@ func TestUndefinedMacro(t *testing.T) {
 	for record, want := range map[string]Word{
 		"v=spf1 include:%{l}.x.example ~all":               SoftFail,
 		"v=spf1 redirect=%{s}.x.example":                   Neutral,
-		"v=spf1 a:%{l}.x.example -all exp=%{l}.x.example":  Fail,
+		"v=spf1 a:%{l}.x.example -all exp=%{L}.x.example":  Fail,
 		"v=spf1 ptr:%{l}.x.example mx:%{L}.x.example ~all": SoftFail,
 	} {
 		z := newZone("example.com TXT " + record)
@@ -317,6 +320,16 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
+// What an answer of any size leaves behind in the evaluation.
+func TestWideAnswer(t *testing.T) {
+	z := newZone(append(many(1000, "example.com MX h%d.example"), "example.com TXT v=spf1 mx -all")...)
+	ask := &asker{resolver: z, left: 30, seen: map[dns.Question]bool{}}
+	e := &evaluation{ask: ask, sender: mailSender("u@example.com"), client: netip.MustParseAddr(client4)}
+	if got := e.run(t.Context(), 2); got.Word != PermError || len(e.targets) > 2+maxMX {
+		t.Errorf("%+v, %d placeholders", got, len(e.targets))
+	}
+}
+
 // A costly HELO must not use up what MAIL FROM needs: both are bounded apart,
 // MAIL FROM first.
 func TestHeloCannotStarveMailFrom(t *testing.T) {
@@ -368,6 +381,7 @@ func TestExplanation(t *testing.T) {
 		{name: "SPF-078 control byte of the sender", record: record, from: "a\r\nb\x1bc@example.com", zone: text("e.example.com TXT %{l}"), word: Fail, mechanism: "all", explanation: "abc"},
 		{name: "SPF-078 length", record: record, zone: text("e.example.com TXT " + strings.Repeat("%{s}x", 1000)), word: Fail, mechanism: "all", explanation: strings.Repeat("u@example.comx", 15)[:200]},
 		{name: "SPF-077 too long a text", record: record, zone: text("e.example.com TXT " + strings.Repeat("x", maxRecord+1)), word: Fail, mechanism: "all"},
+		{name: "SPF-008 non-ASCII sender", record: record, from: "\u00fc@example.com", zone: text("e.example.com TXT %{L} is not allowed"), word: Fail, mechanism: "all"},
 		{name: "SPF-077 no name", record: "v=spf1 -all exp=%{h}..example.com", word: Fail, mechanism: "all"},
 		{name: "only after a fail", record: "v=spf1 ~all exp=e.example.com", zone: text("e.example.com TXT no"), word: SoftFail, mechanism: "all"},
 		{name: "SPF-037 not of an include", record: "v=spf1 -include:i.example.com", zone: text("i.example.com TXT v=spf1 +all exp=e.example.com", "e.example.com TXT no"), word: Fail, mechanism: "include:i.example.com", lookups: 1},
