@@ -24,7 +24,7 @@ const (
 type chain struct {
 	name   string
 	wanted Type
-	hops   int
+	hops   int           // CNAMEs passed
 	ttl    time.Duration // the least of the CNAMEs passed
 	secure bool          // every message so far had AD
 }
@@ -106,7 +106,7 @@ func owns(rr mdns.RR, name string) bool {
 
 // collect takes the records at the end of the chain; not ok when there are none.
 func (c *chain) collect(rrs []mdns.RR) (a Answer, ok bool) {
-	a = Answer{Outcome: Found, TTL: c.ttl, Secure: c.secure}
+	a = Answer{Outcome: Found, TTL: c.ttl, Secure: c.secure, Alias: c.alias()}
 	text, usable := 0, false
 	for _, rr := range rrs {
 		if rr.Header().Rrtype != typeCode(c.wanted) || !owns(rr, c.name) {
@@ -115,7 +115,7 @@ func (c *chain) collect(rrs []mdns.RR) (a Answer, ok bool) {
 		ok = true
 		a.TTL = min(a.TTL, ttl(rr.Header().Ttl))
 		usable = a.add(rr) || usable
-		if c.wanted == TXT && len(a.TXT) > 0 {
+		if len(a.TXT) > 0 {
 			text += len(a.TXT[len(a.TXT)-1])
 		}
 	}
@@ -123,7 +123,7 @@ func (c *chain) collect(rrs []mdns.RR) (a Answer, ok bool) {
 	case text > maxText:
 		return Answer{Outcome: Malformed, Err: fmt.Errorf("more than %d bytes of text", maxText)}, true
 	case ok && !usable:
-		return Answer{Outcome: NoData, TTL: a.TTL, Secure: a.Secure, Err: errors.New("records, but none that can be used")}, true
+		return Answer{Outcome: NoData, TTL: a.TTL, Secure: a.Secure, Alias: a.Alias, Err: errors.New("records, but none that can be used")}, true
 	}
 	return a, ok
 }
@@ -145,13 +145,10 @@ func (a *Answer) add(rr mdns.RR) bool {
 		}
 		return ok
 	case *mdns.TXT:
-		// RFC 7208 section 3.3, RFC 6376 section 3.6.2.2: strings are joined without space.
-		var text strings.Builder
-		for _, s := range rr.Txt {
-			s, _ = unescape(s)
-			text.WriteString(s)
-		}
-		a.TXT = append(a.TXT, text.String())
+		a.TXT = append(a.TXT, joined(rr.Txt))
+		return true
+	case *mdns.SPF:
+		a.TXT = append(a.TXT, joined(rr.Txt))
 		return true
 	case *mdns.MX:
 		host, ok := parseHost(rr.Mx)
@@ -169,11 +166,30 @@ func (a *Answer) add(rr mdns.RR) bool {
 	return false
 }
 
+// joined: RFC 7208 section 3.3, RFC 6376 section 3.6.2.2: strings are joined
+// without space.
+func joined(txt []string) string {
+	var text strings.Builder
+	for _, s := range txt {
+		s, _ = unescape(s)
+		text.WriteString(s)
+	}
+	return text.String()
+}
+
+// alias is the name at the end of the CNAMEs so far; "" if there was none.
+func (c *chain) alias() string {
+	if c.hops == 0 {
+		return ""
+	}
+	return c.name
+}
+
 // negative is the answer that there is nothing, with the time for which that
 // may be remembered (RFC 2308 section 5).
 func (c *chain) negative(o Outcome, authority []mdns.RR) Answer {
 	t, _ := absence(authority, c.name)
-	return Answer{Outcome: o, TTL: min(c.ttl, t), Secure: c.secure}
+	return Answer{Outcome: o, TTL: min(c.ttl, t), Secure: c.secure, Alias: c.alias()}
 }
 
 // absence finds the SOA that vouches for the absence, and how long it does:
@@ -252,6 +268,8 @@ func typeCode(t Type) uint16 {
 		return mdns.TypePTR
 	case TXT:
 		return mdns.TypeTXT
+	case SPF:
+		return mdns.TypeSPF
 	}
 	return mdns.TypeNone
 }

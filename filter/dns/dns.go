@@ -22,13 +22,15 @@ import (
 // Type is a record type by its IANA name.
 type Type string
 
-// The types that mail authentication asks for.
+// The types that mail authentication asks for, and the one that it no longer
+// does (RFC 7208 section 3.1): SPF, of use only to tell its owner.
 const (
 	A    Type = "A"
 	AAAA Type = "AAAA"
 	MX   Type = "MX"
 	PTR  Type = "PTR"
 	TXT  Type = "TXT"
+	SPF  Type = "SPF"
 )
 
 // Question is what is asked.
@@ -67,10 +69,11 @@ type MXRecord struct {
 // never empty when Found. Answers may be shared: do not modify the slices.
 type Answer struct {
 	Outcome Outcome
-	TXT     []string // the strings of one record joined without space (RFC 7208 section 3.3); raw bytes
+	TXT     []string // of TXT and SPF: the strings of one record joined without space (RFC 7208 section 3.3); raw bytes
 	Addrs   []netip.Addr
 	MX      []MXRecord
 	Names   []string // of PTR; as Question.Name
+	Alias   string   // where CNAMEs led, as Question.Name; "" if there was none
 	TTL     time.Duration
 	Secure  bool   // AD was set by a server we trust for it: for the log only
 	Cached  bool   // came from the cache
