@@ -124,9 +124,9 @@ func (c *conn) prepare(b []byte, start time.Time, sent error) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.readErr != nil:
-	case c.hung:
+	case c.hung: // also after a timeout, which has been spoken of then
 		c.readErr = errHungUp
+	case c.readErr != nil:
 	case sent != nil:
 		c.readErr = errLost
 	}

@@ -19,7 +19,7 @@ const lineMax = 1 << 20
 
 // data sees one message through, from its first octet to the final reply.
 func (x *session) data(r io.Reader) reply {
-	tx := x.claim()
+	tx := x.claim(r)
 	if tx == nil {
 		return own(503, "5.5.1", "MAIL and RCPT first")
 	}
@@ -85,15 +85,14 @@ func chunked(r io.Reader) bool {
 
 // receive takes the message in. Without a message it gives the ending.
 func (x *session) receive(tx *transaction, r io.Reader, rec *filter.Record) (*mail.Message, ending) {
-	src := &source{r: r}
-	in := io.Reader(src)
 	if !chunked(r) {
-		in = &lineReader{r: src, ended: x.guard.hangUp}
+		r = &lineReader{r: r, ended: x.guard.hangUp}
 	}
+	src := &source{r: r}
 	o := x.server.Spool
 	o.MaxSize = x.server.limits.MessageSize
 	o.OnHeader = func(h mail.Header) { x.server.prefetch(tx, &h) }
-	m, err := mail.Read(tx.env, in, o)
+	m, err := mail.Read(tx.env, src, o)
 	rec.Size = src.n
 	if err != nil {
 		return nil, x.refused(err, src.err)
@@ -125,7 +124,7 @@ func (x *session) refused(err, read error) ending {
 // cutOff: the message broke off. Whatever the client sends now must not be
 // taken for commands.
 func (x *session) cutOff(read error) ending {
-	if errors.Is(read, smtp.ErrDataReset) { // between two chunks, by RSET or because the client is gone
+	if errors.Is(read, smtp.ErrDataReset) || errors.Is(read, io.ErrClosedPipe) { // between two chunks, by RSET or because the client is gone
 		return ending{outcome: filter.ClientLost, reply: own(451, "4.4.2", "the message was given up")}
 	}
 	x.guard.hangUp()

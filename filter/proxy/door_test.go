@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,7 @@ func newDoor(t *testing.T, change ...func(*Server)) *door {
 	if err := d.server.Upstream.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, func() bool { return slices.Contains(d.mta.heard(), "QUIT") }) // the probe's
 	d.mta.mu.Lock()
 	d.mta.commands, d.mta.opened = nil, 0
 	d.mta.mu.Unlock()

@@ -32,8 +32,9 @@ type session struct {
 	link   *link // to the MTA; nil until the first MAIL
 
 	mu      sync.Mutex
-	tx      *transaction // nil if none is open
-	closing bool         // the client was told 421
+	tx      *transaction   // nil if none is open
+	chunks  *io.PipeReader // what the last Data reads, if it came in chunks
+	closing bool           // the client was told 421
 }
 
 func newSession(s *Server, listener string, g *conn, c *smtp.Conn) (*session, error) {

@@ -32,8 +32,9 @@ type lineReader struct {
 	r       io.Reader
 	ended   func() // called once at an end that the library has missed
 	state   lineState
-	returns int // carriage returns in a row, up to here
-	out     []byte
+	returns int    // carriage returns in a row, up to here
+	out     []byte // in kept, not yet given
+	kept    [endLength + 1]byte
 	err     error // to give after out
 	done    bool
 }
@@ -47,39 +48,74 @@ const (
 	lineDotCR                  // . CR seen there, held back
 )
 
+// lineBlock is how much Read gives at the most, so that a header is seen before
+// much of the body has come.
+const lineBlock = 2 << 10
+
 func (l *lineReader) Read(p []byte) (int, error) {
-	if len(l.out) == 0 && l.err == nil {
-		n, err := l.r.Read(p)
-		if l.plain(p[:n]) {
-			return n, err
+	p = p[:min(len(p), lineBlock)]
+	n := 0
+	for n < len(p) {
+		if len(l.out) > 0 {
+			c := copy(p[n:], l.out)
+			n, l.out = n+c, l.out[c:]
+			continue
 		}
-		l.err = err
-		l.out = make([]byte, 0, n+1)
-		for i := 0; i < n && !l.done; i++ {
-			l.take(p[i])
+		if l.err != nil {
+			return n, l.err
 		}
-		if l.done {
-			l.err = io.EOF
-			l.ended()
-		}
-	}
-	n := copy(p, l.out)
-	l.out = l.out[n:]
-	if len(l.out) == 0 {
-		return n, l.err
+		n += l.fill(p[n:])
 	}
 	return n, nil
 }
 
-// plain tells that nothing has to be looked at octet by octet.
-func (l *lineReader) plain(b []byte) bool {
-	if l.state != lineKnown || l.returns > 0 || bytes.Contains(b, []byte("\r\r")) {
-		return false
+// fill reads a little, right into p where nothing needs to be looked at.
+func (l *lineReader) fill(p []byte) int {
+	var little [endLength]byte
+	b := little[:l.distance()]
+	if len(p) >= len(b) {
+		b = p[:len(b)]
 	}
-	if bytes.HasSuffix(b, []byte("\r")) {
-		l.returns = 1
+	n, err := l.r.Read(b)
+	b, l.err = b[:n], err
+	if len(p) >= n && l.state == lineKnown && l.returns == 0 && bytes.IndexByte(b, '\r') < 0 {
+		if n > 0 && &b[0] == &little[0] {
+			copy(p, b)
+		}
+		return n
 	}
-	return true
+	l.out = l.kept[:0]
+	for _, c := range b {
+		l.take(c)
+	}
+	if l.done {
+		l.err = io.EOF
+		l.ended()
+	}
+	return 0
+}
+
+// endLength is that of CR CR LF . CR LF.
+const endLength = 6
+
+// distance is how many octets there are at least to an end that the library
+// would miss. Asked for more it would wait for octets that never come.
+func (l *lineReader) distance() int {
+	switch l.state {
+	case lineStart:
+		return 3
+	case lineDot:
+		return 2
+	case lineDotCR:
+		return 1
+	}
+	switch {
+	case l.returns == 0:
+		return endLength
+	case l.returns%2 == 1:
+		return 5
+	}
+	return 4
 }
 
 func (l *lineReader) take(c byte) {

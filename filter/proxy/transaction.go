@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -83,29 +85,61 @@ func (x *session) close(tx *transaction) {
 // been cut off from the client by now, and ends the transaction itself.
 func (x *session) abandon() {
 	x.mu.Lock()
-	tx := x.tx
+	tx, chunks := x.tx, x.chunks
+	x.chunks = nil
 	var running chan struct{}
 	if tx != nil {
 		running = tx.data
 	}
 	x.mu.Unlock()
-	if tx == nil {
-		return
-	}
 	if running != nil {
 		tx.cancel()
-		<-running
+		await(running, chunks)
 	}
-	x.close(tx)
+	letGo(chunks)
+	if tx != nil {
+		x.close(tx)
+	}
+}
+
+// await waits for Data to end. STARTTLS between two chunks leaves it without
+// chunks and without an end.
+func await(running chan struct{}, chunks *io.PipeReader) {
+	patience := time.NewTimer(100 * time.Millisecond)
+	defer patience.Stop()
+	select {
+	case <-running:
+		return
+	case <-patience.C:
+	}
+	if chunks != nil {
+		_ = chunks.CloseWithError(smtp.ErrDataReset)
+	}
+	<-running
+}
+
+// letGo waits until the library has taken the result of Data: a late one would
+// be taken for that of the next message. It closes the pipe right after.
+func letGo(chunks *io.PipeReader) {
+	if chunks == nil {
+		return
+	}
+	for range 1000 {
+		if _, err := chunks.Read(nil); errors.Is(err, io.ErrClosedPipe) {
+			return
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
 }
 
 // claim takes the open transaction for Data, which may do so once.
-func (x *session) claim() *transaction {
+func (x *session) claim(r io.Reader) *transaction {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.tx == nil || x.tx.data != nil || x.closing {
 		return nil
 	}
+	x.chunks, _ = r.(*io.PipeReader)
 	x.tx.data = make(chan struct{})
 	return x.tx
 }
