@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -116,8 +117,8 @@ func readSelector(s *signature, t tags) fault {
 
 // domain gives a name without trailing dot in A-labels (RFC 8616 section 5).
 func domain(s string) (string, error) {
-	if strings.HasSuffix(s, ".") || strings.ContainsAny(s, " \t\r\n") {
-		return "", fmt.Errorf("not a domain name")
+	if strings.HasSuffix(s, ".") {
+		return "", errors.New("trailing dot")
 	}
 	return mail.ASCIIDomain(s)
 }
@@ -332,25 +333,4 @@ func readTime(t tags, name string) (int64, bool) {
 		n = math.MaxInt64
 	}
 	return n, ok
-}
-
-// lower is for ASCII alone: no other letter may become one of a field name.
-func lower(s string) string {
-	for i := 0; i < len(s); i++ {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			return string(appendLower(make([]byte, 0, len(s)), s))
-		}
-	}
-	return s
-}
-
-func appendLower(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }

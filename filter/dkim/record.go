@@ -1,0 +1,34 @@
+package dkim
+
+// Key is what a key record says (RFC 6376 section 3.6.1), for tools that explain
+// it to its owner.
+type Key struct {
+	Type    string // k=: "rsa" or "ed25519"; "" if it is neither, or unread
+	Bits    int    // 0 if they were not read
+	Revoked bool   // p= is empty
+	Strict  bool   // t=s
+	Testing bool   // t=y
+	Fault   string // plain words: why no signature passes under it, be the key as short as it may; "" if one can
+}
+
+// ReadKey reads a TXT record at a selector. Not ok: it is no key record, and
+// Fault says why.
+func ReadKey(txt string) (k Key, ok bool) {
+	t, f := parseRecord(txt)
+	if f.found() {
+		return Key{Fault: f.reason}, false
+	}
+	kind := "rsa"
+	if v, ok := t.get("k"); ok {
+		kind = v.value
+	}
+	k.Revoked = compact(t.value("p")) == ""
+	if kind == "rsa" || kind == "ed25519" {
+		k.Type = kind
+	}
+	// The signature for which the key would be right.
+	s := &signature{Result: Result{Algorithm: kind + "-sha256"}, strictOK: true}
+	read, f := usable(t, s, 0)
+	k.Bits, k.Strict, k.Testing, k.Fault = read.bits, read.strict, read.testing, f.reason
+	return k, true
+}
