@@ -38,7 +38,7 @@ func Default() Config {
 			Author:          "reject",
 			MalformedHeader: "reject",
 			DMARC:           DMARC{Reject: "corroborated", Quarantine: "quarantine", TempError: "accept"},
-			SPF:             SPF{Fail: "quarantine"},
+			SPF:             SPF{Fail: "quarantine", MaxVoidLookups: 2},
 			DKIM:            DKIM{MaxSignatures: 10, MinRSABits: 1024},
 		},
 		Admin: Admin{Address: "127.0.0.1:9925"},

@@ -84,6 +84,17 @@ type SPF struct {
 	// domain has no DMARC policy.
 	// Default: "quarantine". One of: "quarantine", "reject", "tag".
 	Fail string `toml:"fail" oneof:"quarantine|reject|tag"`
+
+	// Lookups that may find nothing before SPF is permerror (RFC 7208 section
+	// 4.6.4, which recommends two).
+	// Default: 2. Limits: 1 to 10.
+	MaxVoidLookups int `toml:"max_void_lookups" min:"1" max:"10"`
+
+	// Put the domain's own explanation of an SPF fail (exp=, RFC 7208 section 6.2)
+	// behind our refusal, as "example.com explains: ...". It is a stranger's
+	// text: printable ASCII, at most 200 characters.
+	// Default: false.
+	Explain bool `toml:"explain"`
 }
 
 // DKIM is the table [policy.dkim].

@@ -41,7 +41,7 @@ func verdictField(m *mail.Message, v Verdict) string {
 	if m.Envelope.ID != "" {
 		words = append(words, "id="+m.Envelope.ID)
 	}
-	return VerdictField + ": " + strings.Join(words, ";\r\n\t") + "\r\n"
+	return VerdictField + ": " + strings.Join(words, ";\r\n ") + "\r\n"
 }
 
 func methods(m *mail.Message, v Verdict) []authres.Method {

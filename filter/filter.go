@@ -24,6 +24,7 @@ type Filter struct {
 	Resolver dns.Source
 	Timeout  time.Duration // of the lookups of SPF and DKIM, and once more of DMARC; 20 s (RFC 7208 section 4.6.4)
 	Queries  int           // different questions to the DNS for one message; 60, never less than 48
+	Voids    int           // lookups of SPF that may find nothing; 2 (RFC 7208 section 4.6.4)
 	DKIM     dkim.Limits   // its Time and Author are set by Check
 	DMARC    dmarc.Options
 	IPRev    bool             // check the reverse name of the client (RFC 8601 section 2.7.3)

@@ -34,6 +34,7 @@ type Policy struct {
 	SPFFail         Action // Reject, Quarantine or Tag
 	TempError       Action // Accept or Defer
 
+	Explain bool              // put the domain's own explanation behind a refusal for SPF (RFC 7208 section 6.2)
 	HelpURL string            // ends each refusal; "" for none
 	Replies map[Reason]string // texts in place of ours; see Reply
 }

@@ -193,6 +193,21 @@ func TestOwnReply(t *testing.T) {
 	}
 }
 
+// RFC 7208 section 6.2: off by default, and marked as a stranger's words.
+func TestExplanationInReply(t *testing.T) {
+	r := with(found(dmarc.None, ""), mailFrom(spf.Fail))
+	r.SPF.MailFrom.Explanation = "call us"
+	p := testPolicy()
+	p.SPFFail = Reject
+	if v := p.Decide(testMessage(), r); strings.Contains(v.Reply.Text, "call us") {
+		t.Errorf("%q", v.Reply.Text)
+	}
+	p.Explain = true
+	if v := p.Decide(testMessage(), r); !strings.Contains(v.Reply.Text, "\nexample.org explains: call us [id1]") {
+		t.Errorf("%q", v.Reply.Text)
+	}
+}
+
 // Nothing from the wire shapes a reply.
 func TestReplyIsClean(t *testing.T) {
 	r := found(dmarc.Fail, dmarc.PolicyReject)

@@ -5,6 +5,7 @@ import (
 
 	"sekimori/filter/dkim"
 	"sekimori/filter/mail"
+	"sekimori/filter/spf"
 )
 
 // text is what we say for one reason: to people (explanation) and to the
@@ -94,10 +95,21 @@ func (p *Policy) reply(a Action, reason Reason, m *mail.Message, r Results) Repl
 		t.code, t.enhanced = 451, "4.7.0"
 	}
 	body := p.facts(m, r).Replace(t.reply)
+	if reason == SPFFail {
+		body += p.strangersWords(r.SPF.MailFrom)
+	}
 	if !strings.Contains(t.reply, "{id}") {
 		body += p.reference(m)
 	}
 	return Reply{Code: t.code, Enhanced: t.enhanced, Text: clean(body, maxReply)}
+}
+
+// strangersWords are marked as such (RFC 7208 section 6.2).
+func (p *Policy) strangersWords(r spf.Result) string {
+	if !p.Explain || r.Explanation == "" {
+		return ""
+	}
+	return "\n" + r.Domain + " explains: " + shorten(r.Explanation, 200)
 }
 
 // maxReply bounds a reply in bytes: three lines of RFC 5321 section 4.5.3.1.5.

@@ -13,7 +13,7 @@ type sessions struct {
 }
 
 const (
-	dmarcQueries = 16 // a walk of eight, the author's existence, and walks of names below
+	dmarcQueries = 14 // a walk of eight, the author's existence, and walks of names below
 	iprevQueries = 11 // a PTR and ten names; only where the check is on, beside Filter.Queries
 	minQueries   = 48
 )
@@ -37,7 +37,7 @@ func (s sessions) exchanges() []dns.Exchange {
 
 // spf gives MAIL FROM two thirds of SPF's questions and HELO the rest.
 func (f *Filter) spf() spf.Checker {
-	return spf.Checker{Receiver: f.Policy.AuthservID, Questions: f.spfQueries() * 2 / 3, Now: f.Now}
+	return spf.Checker{Receiver: f.Policy.AuthservID, Voids: f.Voids, Questions: f.spfQueries() * 2 / 3, Now: f.Now}
 }
 
 func (f *Filter) spfQueries() int {

@@ -53,7 +53,7 @@ func New(version string) *Metrics {
 	m.dkim = m.counters("dkim_signatures_total", "DKIM signatures by result and algorithm; result none counts messages without any.", "result", "algorithm")
 	m.dmarc = m.counters("dmarc_results_total", "DMARC results by the policy in force and the disposition.", "result", "policy", "disposition")
 	m.iprev = m.counters("iprev_results_total", "Results of the reverse name check, where it is on.", "result")
-	m.panics = m.counter("panics_total", "Faults of our own while judging; each deferred one message.")
+	m.panics = m.counter("panics_total", "Faults of our own; each deferred a message or ended a connection.")
 	m.size = m.histogram("message_size_bytes", "Size of the messages received.", prometheus.ExponentialBuckets(1024, 4, 9))
 	m.check = m.histogram("check_duration_seconds", "Time from the final dot to the verdict.", latencies())
 	m.transaction = m.histogram("transaction_duration_seconds", "Time from MAIL to the final reply.", prometheus.ExponentialBuckets(0.002, 3, 12))
