@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sekimori/config"
+	"sekimori/filter"
+	"sekimori/filter/dns"
+	"sekimori/filter/mail"
+)
+
+// checkFlags are what a client would have said around the message.
+type checkFlags struct {
+	config, ip, helo, from, resolver, time string
+	rcpts, zones                           []string
+	json                                   bool
+}
+
+func newCheck() *cobra.Command {
+	var f checkFlags
+	c := &cobra.Command{
+		Use:   "check [FILE|-]",
+		Short: "Judge one message without sending it, and explain the verdict",
+		Long: `Reads a message from FILE (or standard input), judges it as 'serve' would, and
+explains itself: what each method found, what the DNS said, which rule decided.
+Nothing is sent. With --zone it needs no network.
+
+A file with LF line ends throughout is read as text and converted to CR LF; any
+other file is judged byte for byte.
+
+Exit status: 0 when it judged, whatever the verdict; 1 on trouble of ours (a file
+that cannot be read, say); 2 for a wrong command line.`,
+		Example: `  sekimori check --ip 192.0.2.1 --helo mx.example.org --from a@example.org mail.eml
+  sekimori check --ip 192.0.2.1 --from a@example.org --zone example.zone --json mail.eml`,
+		Args: atMostOneArg("message"),
+		RunE: func(c *cobra.Command, args []string) error {
+			name := "-"
+			if len(args) == 1 {
+				name = args[0]
+			}
+			return f.run(c, name)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.config, "config", "", "configuration `FILE` whose policy decides (default: every key at its default)")
+	fl.StringVar(&f.ip, "ip", "", "`ADDRESS` of the client; without it SPF has nothing to check")
+	fl.StringVar(&f.helo, "helo", "", "`NAME` that the client gave in EHLO")
+	fl.StringVar(&f.from, "from", "", "`ADDRESS` of MAIL FROM; empty is the null sender")
+	fl.StringArrayVar(&f.rcpts, "rcpt", nil, "`ADDRESS` of a recipient; may be repeated")
+	fl.StringArrayVar(&f.zones, "zone", nil, "master `FILE` that answers in place of the DNS; may be repeated")
+	fl.StringVar(&f.resolver, "resolver", "", "`ADDRESS:PORT` of the DNS server to ask")
+	fl.StringVar(&f.time, "time", "", "clock for expiry dates, as `RFC3339` (default: now)")
+	fl.BoolVar(&f.json, "json", false, "print one JSON object")
+	return c
+}
+
+func (f *checkFlags) run(c *cobra.Command, name string) error {
+	env, err := f.envelope()
+	if err != nil {
+		return usageError{err}
+	}
+	now, err := f.clock()
+	if err != nil {
+		return usageError{err}
+	}
+	cfg, err := f.load()
+	if err != nil {
+		return err
+	}
+	source, err := f.source(cfg)
+	if err != nil {
+		return err
+	}
+	m, err := readMessage(c.InOrStdin(), name, env, cfg)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	judge, err := newFilter(cfg, source)
+	if err != nil {
+		return err
+	}
+	judge.Now = func() time.Time { return now }
+	return f.print(c.OutOrStdout(), m, judge.Check(c.Context(), m))
+}
+
+func (f *checkFlags) print(out io.Writer, m *mail.Message, v filter.Verdict) error {
+	if v.Fault != "" {
+		return errors.New(v.Fault)
+	}
+	if !f.json {
+		return printVerdict(out, m, v)
+	}
+	b, err := filter.NewView(m, v).JSON()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", b)
+	return err
+}
+
+func (f *checkFlags) envelope() (mail.Envelope, error) {
+	env := mail.Envelope{Helo: f.helo, ESMTP: true, SMTPUTF8: true}
+	if f.ip != "" {
+		ip, err := netip.ParseAddr(f.ip)
+		if err != nil {
+			return env, fmt.Errorf("--ip %q is no IP address", f.ip)
+		}
+		env.Client = ip.Unmap().WithZone("")
+	}
+	var err error
+	if env.MailFrom, err = argPath("--from", f.from); err != nil {
+		return env, err
+	}
+	for _, r := range f.rcpts {
+		path, err := argPath("--rcpt", r)
+		if err != nil {
+			return env, err
+		}
+		env.Rcpts = append(env.Rcpts, path)
+	}
+	return env, nil
+}
+
+// argPath reads an address as the SMTP server would; it may stand in <>.
+func argPath(flag, s string) (string, error) {
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">")
+	if s == "" {
+		return "", nil
+	}
+	path, err := mail.ParsePath(s, true)
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w (the SMTP server would refuse it with 501)", flag, s, err)
+	}
+	return path, nil
+}
+
+func (f *checkFlags) clock() (time.Time, error) {
+	if f.time == "" {
+		return time.Now(), nil
+	}
+	t, err := time.Parse(time.RFC3339, f.time)
+	if err != nil {
+		return t, fmt.Errorf("--time %q is not RFC 3339, like 2026-11-01T12:00:00Z", f.time)
+	}
+	return t, nil
+}
+
+func (f *checkFlags) load() (config.Config, error) {
+	if f.config == "" {
+		return config.Default(), nil
+	}
+	return loadConfig(f.config)
+}
+
+func (f *checkFlags) source(cfg config.Config) (dns.Source, error) {
+	switch {
+	case len(f.zones) > 0 && f.resolver != "":
+		return nil, usageError{errors.New("--zone and --resolver exclude each other")}
+	case len(f.zones) > 0:
+		return dns.LoadZones(f.zones...)
+	case f.resolver != "":
+		if _, err := netip.ParseAddrPort(f.resolver); err != nil {
+			return nil, usageError{fmt.Errorf("--resolver %q is not ADDRESS:PORT", f.resolver)}
+		}
+		cfg.DNS.Servers = []string{f.resolver}
+	}
+	return newResolver(cfg)
+}
+
+// readMessage takes a message from a file, or from standard input for "-".
+func readMessage(in io.Reader, name string, env mail.Envelope, cfg config.Config) (*mail.Message, error) {
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	limit := int64(cfg.Listener.MaxMessageSize)
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the message: %w", err)
+	}
+	return mail.Read(env, bytes.NewReader(textLines(data)), spoolOptions(cfg))
+}
+
+// textLines gives a text file the line ends of mail: LF throughout becomes
+// CR LF; with any CR in it the bytes are a message as it came.
+func textLines(data []byte) []byte {
+	if bytes.IndexByte(data, '\r') >= 0 {
+		return data
+	}
+	return bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"sekimori/config"
+	"sekimori/filter"
+)
+
+func newConfig() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Work on the configuration file",
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "check FILE",
+		Short: "List all that is wrong with a configuration file",
+		Long: `Reads FILE as 'serve' would, certificates and networks included, and lists all
+that is wrong with it at once, each with its line. Nothing is started.
+
+Exit status: 0 if the file is good, 1 if it is not, 2 for a wrong command line.`,
+		Example: "  sekimori config check /etc/sekimori.toml",
+		Args:    oneArg("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := loadConfig(args[0]); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", args[0])
+			return err
+		},
+	})
+	return c
+}
+
+// loadConfig reads a configuration and finds what only the program can know as
+// well: unknown reasons, unreadable certificates, a host without a name.
+func loadConfig(file string) (config.Config, error) {
+	return config.Load(file, config.KnownReplies(reasonWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver)
+}
+
+func reasonWords() []string {
+	var words []string
+	for r := range filter.DefaultReplies() {
+		words = append(words, string(r))
+	}
+	slices.Sort(words)
+	return words
+}
+
+func checkHostname(c config.Config) []config.Problem {
+	_, err := hostname(c)
+	return problem("hostname", err)
+}
+
+func checkCertificate(c config.Config) []config.Problem {
+	_, err := newTLS(c.Listener, nil)
+	return problem("listener.tls_certificate", err)
+}
+
+func checkUpstream(c config.Config) []config.Problem {
+	_, err := newUpstream(c.Upstream, "")
+	return problem("upstream.tls_ca", err)
+}
+
+// checkSpool tries the directory with a file of no name that is gone at once.
+func checkSpool(c config.Config) []config.Problem {
+	f, err := os.CreateTemp(c.Spool.Directory, "sekimori-check-*")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	return problem("spool.directory", err)
+}
+
+func checkResolver(c config.Config) []config.Problem {
+	_, err := newClient(c.DNS.Servers)
+	return problem("dns.servers", err)
+}
+
+func problem(key string, err error) []config.Problem {
+	if err == nil {
+		return nil
+	}
+	return []config.Problem{{Key: key, Message: err.Error()}}
+}

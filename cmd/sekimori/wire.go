@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"sekimori/config"
+	"sekimori/filter"
+	"sekimori/filter/dkim"
+	"sekimori/filter/dmarc"
+	"sekimori/filter/dns"
+	"sekimori/filter/mail"
+)
+
+// newFilter builds the core.
+func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
+	policy, err := newPolicy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &filter.Filter{
+		Policy:   policy,
+		Resolver: source,
+		Timeout:  time.Duration(cfg.DNS.MessageTimeout),
+		Queries:  cfg.DNS.MessageQueries,
+		Voids:    cfg.Policy.SPF.MaxVoidLookups,
+		DKIM:     dkim.Limits{Signatures: cfg.Policy.DKIM.MaxSignatures, MinRSABits: cfg.Policy.DKIM.MinRSABits},
+		DMARC:    dmarc.Options{StrictTreeWalk: cfg.Policy.DMARC.StrictTreeWalk},
+		IPRev:    cfg.Policy.IPRev.Enabled,
+		Now:      time.Now,
+	}, nil
+}
+
+// newResolver asks the configured servers, or the system's, through a cache.
+func newResolver(cfg config.Config) (dns.Source, error) {
+	client, err := newClient(cfg.DNS.Servers)
+	if err != nil {
+		return nil, err
+	}
+	client.Timeout = time.Duration(cfg.DNS.Timeout)
+	client.Attempts = cfg.DNS.Attempts
+	client.TrustAD = cfg.DNS.TrustAD
+	if cfg.DNS.CacheEntries == 0 {
+		return client, nil
+	}
+	return dns.NewCache(client, cfg.DNS.CacheEntries), nil
+}
+
+func newClient(servers []string) (*dns.Client, error) {
+	if len(servers) == 0 {
+		return dns.SystemClient("/etc/resolv.conf")
+	}
+	return dns.NewClient(servers...)
+}
+
+func newPolicy(cfg config.Config) (filter.Policy, error) {
+	id, err := authservID(cfg)
+	if err != nil {
+		return filter.Policy{}, err
+	}
+	c := cfg.Policy
+	return filter.Policy{
+		AuthservID:      id,
+		Aliases:         cfg.AuthservIDAliases,
+		Trusted:         cfg.TrustedNetworks,
+		Shadow:          c.Mode == "shadow",
+		Author:          action(c.Author),
+		MalformedHeader: action(c.MalformedHeader),
+		DMARCReject:     filter.RejectMode(c.DMARC.Reject),
+		DMARCQuarantine: action(c.DMARC.Quarantine),
+		SPFFail:         action(c.SPF.Fail),
+		TempError:       action(c.DMARC.TempError),
+		Explain:         c.SPF.Explain,
+		HelpURL:         c.HelpURL,
+		Replies:         newReplies(cfg.Policy.Replies),
+	}, nil
+}
+
+// action reads one of the words that config allows; any other would defer.
+func action(word string) filter.Action {
+	for _, a := range []filter.Action{filter.Accept, filter.Tag, filter.Quarantine, filter.Reject} {
+		if a.String() == word {
+			return a
+		}
+	}
+	return filter.Defer
+}
+
+// newReplies takes texts whose keys config.KnownReplies has seen.
+func newReplies(texts map[string]string) map[filter.Reason]string {
+	replies := map[filter.Reason]string{}
+	for reason, text := range texts {
+		replies[filter.Reason(reason)] = text
+	}
+	return replies
+}
+
+// hostname is our SMTP name.
+func hostname(cfg config.Config) (string, error) {
+	if cfg.Hostname != "" {
+		return cfg.Hostname, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("not set, and the operating system knows none: %w", err)
+	}
+	ascii, err := mail.ASCIIDomain(name)
+	if err != nil {
+		return "", fmt.Errorf("not set, and the operating system's %q is no domain name: %w", name, err)
+	}
+	return ascii, nil
+}
+
+func authservID(cfg config.Config) (string, error) {
+	if cfg.AuthservID != "" {
+		return cfg.AuthservID, nil
+	}
+	return hostname(cfg)
+}
+
+func spoolOptions(cfg config.Config) mail.Options {
+	return mail.Options{
+		Memory:    int64(cfg.Spool.Memory),
+		Directory: cfg.Spool.Directory,
+		MaxSize:   int64(cfg.Listener.MaxMessageSize),
+	}
+}
