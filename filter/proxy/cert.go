@@ -78,7 +78,7 @@ func (c *Certificate) read() error {
 		}
 		states[i] = fileState{info.Size(), info.ModTime()}
 	}
-	if states == c.seen {
+	if c.inUse != nil && states == c.seen {
 		return nil
 	}
 	c.seen = states

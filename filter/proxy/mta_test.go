@@ -37,6 +37,8 @@ type mta struct {
 	lax    bool // takes a bare CR or LF for a line end
 
 	mu       sync.Mutex
+	lines    []string       // all but EHLO and QUIT, those of messages too
+	answers  map[int]string // to lines, instead of the usual
 	misdeeds map[string]misdeed
 	commands []string
 	letters  []letter
@@ -166,6 +168,10 @@ func (m *mta) serve(c net.Conn) {
 		m.mu.Unlock()
 		verb, arg, _ := strings.Cut(line, " ")
 		reply := "250 2.0.0 ok\r\n"
+		scripted := ""
+		if verb != "EHLO" && verb != "QUIT" {
+			scripted = m.note(line)
+		}
 		switch verb {
 		case "EHLO":
 			reply = m.ehlo()
@@ -181,15 +187,39 @@ func (m *mta) serve(c net.Conn) {
 		case "DATA":
 			reply = "354 go on\r\n"
 		}
+		if scripted != "" {
+			reply = scripted
+		}
 		if !m.answer(c, verb, reply) {
 			return
 		}
-		if verb == "DATA" && (m.misdeed("DATA").say == "" || strings.HasPrefix(m.misdeed("DATA").say, "354")) {
+		if verb == "DATA" && (scripted == "" || scripted[0] == '3') && (m.misdeed("DATA").say == "" || strings.HasPrefix(m.misdeed("DATA").say, "354")) {
 			if !m.message(c, r, now) {
 				return
 			}
 		}
 	}
+}
+
+// note keeps a line and gives the scripted answer to it, "" if there is none.
+func (m *mta) note(line string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lines = append(m.lines, line)
+	return m.answers[len(m.lines)-1]
+}
+
+// script has the double answer the lines to come.
+func (m *mta) script(answers map[int]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lines, m.answers = nil, answers
+}
+
+func (m *mta) scripted() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.lines)
 }
 
 func (m *mta) ehlo() string {
@@ -217,13 +247,20 @@ func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
 		return false
 	}
 	now.data = data
+	reply := "250 2.0.0 Ok: queued as 4XYZ\r\n"
+	for _, line := range strings.Split(strings.TrimSuffix(data, "\r\n"), "\r\n") {
+		m.note(line)
+	}
+	if scripted := m.note("."); scripted != "" {
+		return m.answer(c, "end", scripted)
+	}
 	d := m.misdeed("end")
 	if (d == (misdeed{}) || d.keep) && m.misdeed("body") == (misdeed{}) {
 		m.mu.Lock()
 		m.letters = append(m.letters, now)
 		m.mu.Unlock()
 	}
-	return m.answer(c, "end", "250 2.0.0 Ok: queued as 4XYZ\r\n")
+	return m.answer(c, "end", reply)
 }
 
 // readData reads up to the end of data: the right one, or what a lax MTA takes

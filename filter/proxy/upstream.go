@@ -53,7 +53,8 @@ type Upstream struct {
 	TLSConfig *tls.Config // CA and name for TLSVerified; the host of Address by default
 	Times     Times
 
-	offered atomic.Pointer[offers] // by the MTA, the last time somebody asked
+	dial    func(context.Context) (net.Conn, error) // in place of Address; for tests
+	offered atomic.Pointer[offers]                  // by the MTA, the last time somebody asked
 }
 
 // Probe asks whether the MTA is there: connect, EHLO, NOOP, QUIT. It also
@@ -95,8 +96,13 @@ func (u *Upstream) connect(ctx context.Context) (*link, error) {
 
 func (u *Upstream) open(ctx context.Context, mode TLSMode) (*link, error) {
 	times := u.Times.withDefaults()
-	dialer := net.Dialer{Timeout: times.Connect}
-	c, err := dialer.DialContext(ctx, network(u.Network), u.Address)
+	dial := u.dial
+	if dial == nil {
+		dial = u.dialAddress
+	}
+	dialing, cancel := context.WithTimeout(ctx, times.Connect)
+	defer cancel()
+	c, err := dial(dialing)
 	if err != nil {
 		return nil, &linkError{kind: TroubleConnect, step: "connect", err: err}
 	}
@@ -108,11 +114,13 @@ func (u *Upstream) open(ctx context.Context, mode TLSMode) (*link, error) {
 	return l, nil
 }
 
-func network(n string) string {
-	if n == "" {
-		return "tcp"
+func (u *Upstream) dialAddress(ctx context.Context) (net.Conn, error) {
+	network := u.Network
+	if network == "" {
+		network = "tcp"
 	}
-	return n
+	var d net.Dialer
+	return d.DialContext(ctx, network, u.Address)
 }
 
 // begin takes a new connection up to the last EHLO.
