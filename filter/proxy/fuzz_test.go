@@ -168,8 +168,12 @@ func FuzzPath(f *testing.F) {
 		if refused.code != 0 {
 			return
 		}
-		local, domain, ok := cutLast(p)
-		if !ok || local == "" || domain == "" || strings.ContainsAny(p, "\r\n\x00\t") || strings.ContainsAny(domain, "<>@\" ") {
+		at := strings.LastIndexByte(p, '@')
+		if at < 0 {
+			t.Fatalf("%q from %q", p, mailbox)
+		}
+		local, domain := p[:at], p[at+1:]
+		if local == "" || domain == "" || strings.ContainsAny(p, "\r\n\x00\t") || strings.ContainsAny(domain, "<>@\" ") {
 			t.Fatalf("%q from %q", p, mailbox)
 		}
 		if !strings.HasPrefix(local, `"`) && strings.ContainsAny(local, "<>@\" \\") {

@@ -25,6 +25,7 @@ type misdeed struct {
 	close bool   // the connection ends (after say)
 	reset bool   // likewise, by RST
 	keep  bool   // at "end": the message is taken on nevertheless
+	once  bool   // the next time it behaves
 }
 
 // mta is a double of the MTA behind the proxy. It can be told to misbehave at
@@ -133,6 +134,9 @@ func (m *mta) misdeed(step string) misdeed {
 // conversation is over.
 func (m *mta) answer(c net.Conn, step, reply string) bool {
 	d := m.misdeed(step)
+	if d.once {
+		m.do(step, misdeed{})
+	}
 	if d.hang {
 		io.Copy(io.Discard, c)
 		return false
