@@ -31,6 +31,10 @@ type Case struct {
 	expects []expectation
 }
 
+// Judged tells whether the case expects anything of a verdict; one that does not
+// is of what the SMTP server refuses by itself.
+func (c Case) Judged() bool { return len(c.expects) > 0 }
+
 // defaultTime is the clock of a case that names none.
 func defaultTime() time.Time { return time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC) }
 

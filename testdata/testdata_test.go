@@ -50,8 +50,11 @@ func TestLoad(t *testing.T) {
 		Config: "a = 1\nb = 2\n", ClientIP: "203.0.113.9", Helo: "mx.example.org", Rcpts: []string{"user@example.net", "other@example.net"}, SMTP: "550 5.7.26"}
 	two := one
 	two.Name, two.EML, two.Zone, two.Time = "two", []byte("From: a\r\n\nb\n"), []byte("own"), defaultTime()
+	if (Case{SMTP: "550"}).Judged() {
+		t.Error("a reply is no verdict")
+	}
 	for i := range got {
-		if len(got[i].expects) != 3 {
+		if len(got[i].expects) != 3 || !got[i].Judged() {
 			t.Errorf("%d expectations", len(got[i].expects))
 		}
 		got[i].expects = nil

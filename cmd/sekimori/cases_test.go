@@ -48,8 +48,11 @@ func loadCases(t *testing.T) []testdata.Case {
 func TestCasesThroughCheck(t *testing.T) {
 	for _, c := range loadCases(t) {
 		t.Run(c.Area+"/"+c.Name, func(t *testing.T) {
+			if !c.Judged() {
+				return // a case for the door alone
+			}
 			if _, err := caseEnvelope(c); err != nil {
-				return // refused at MAIL or RCPT: a case for the door alone
+				return // another address by the time the door hands it over
 			}
 			cold := checkCase(t, c, false)
 			for _, d := range c.Check(cold) {

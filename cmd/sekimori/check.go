@@ -131,13 +131,13 @@ func (f *checkFlags) envelope() (mail.Envelope, error) {
 	return env, nil
 }
 
-// argPath reads an address as the SMTP server would; it may stand in <>.
+// argPath reads an address as it is written in a command; it may stand in <>.
 func argPath(flag, s string) (string, error) {
 	s = strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">")
 	if s == "" {
 		return "", nil
 	}
-	path, err := mail.ParsePath(s, true)
+	path, err := mail.ParseMailbox(s, true)
 	if err != nil {
 		return "", fmt.Errorf("%s %q: %w (the SMTP server would refuse it with 501)", flag, s, err)
 	}

@@ -152,6 +152,9 @@ func caseConfig(c testdata.Case) (config.Config, error) {
 // MTA has: a positive one is only ever given for a message that it holds.
 func (p played) compare(c testdata.Case) ([]string, error) {
 	all := c.CheckReply(p.reply)
+	if p.view == nil && c.Judged() {
+		all = append(all, fmt.Sprintf("refused before it was judged: %q", p.reply))
+	}
 	if p.view != nil {
 		b, err := p.view.JSON()
 		if err != nil {
