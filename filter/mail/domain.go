@@ -27,7 +27,7 @@ const (
 // grammar has no place for it the caller must look for it first. U-labels are
 // mapped as UTS 46 says (case, width, composition), but a character that it maps
 // to nothing is an error: what vanishes in our eyes may not in a reader's. An
-// A-label must be the one its U-label gives. Errors hold no bytes of s.
+// A-label must be one that its U-label gives. Errors hold no bytes of s.
 func ASCIIDomain(s string) (string, error) {
 	d, _, err := asciiDomain(s)
 	return d, err
@@ -105,8 +105,7 @@ func asciiLabel(l string) (string, error) {
 	if l == "" {
 		return "", errors.New("empty label in domain")
 	}
-	lowered, ascii := strings.ToLower(l), isASCII(l)
-	if ascii && !strings.HasPrefix(lowered, acePrefix) {
+	if lowered := strings.ToLower(l); isASCII(l) && !strings.HasPrefix(lowered, acePrefix) {
 		if !isLabel(lowered) {
 			return "", errors.New("domain has a label that is too long or has characters not allowed")
 		}
@@ -118,15 +117,12 @@ func asciiLabel(l string) (string, error) {
 	if strings.ContainsFunc(l, vanishes) {
 		return "", errors.New("domain has invisible characters")
 	}
-	// RFC 5891 section 5; nothing in x/net bounds the work but the length above.
+	// RFC 5891 section 5, UTS 46 section 4: an A-label is taken apart, held to the
+	// same rules and put together again. The work is bounded by the length above.
 	p := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule())
 	a, err := p.ToASCII(l)
 	if err != nil || !isLabel(a) {
 		return "", errors.New("domain has a label that is no valid internationalized one")
-	}
-	// RFC 5890 section 2.3.2.1: an A-label is what its U-label gives.
-	if ascii && a != lowered {
-		return "", errors.New("domain has a false A-label")
 	}
 	return a, nil
 }

@@ -52,13 +52,39 @@ func TestASCIIDomain(t *testing.T) {
 		{"le\u202egit.example", ""}, {"legit\ufffd.example", ""}, {"a℀b.example", ""}, {"ａ／ｂ.example", ""}, {"a≠b.example", ""},
 		{"a\u2488b.example", ""}, {"a\u2024b.example", ""}, {"a\ufe52b.example", ""},
 		{"_ü.example", ""}, {"-ü.example", ""}, {"ü-.example", ""}, {"ab--ü.example", ""},
-		{"xn--.example", ""}, {"xn--legit-.example", ""}, {"xn--legit.example\u2000", ""}, {"xn--\u00e9.example", ""}, {"xn--a_b-.example", ""},
+		{"xn--.example", ""}, {"xn--legit-.example", ""}, {"xn--legit.example\u2000", ""}, {"xn--\u00e9.example", ""}, {"xn--a_b.example", ""},
+		{"xn--ab-5da.example", ""},     // a soft hyphen
+		{"xn--legit-mt3b.example", ""}, // a zero-width space
+		{"xn--bucher-xyd.example", ""}, // not composed
+		{"xn--mi7c.example", ""},       // full width
+		{"xn--999999.example", ""},     // beyond Unicode
+		{"XN--Bcher-KVA.example", "xn--bcher-kva.example"},
 		{"xn--bcher-KVA\u00ad.example", ""}, {"ｘｎ－－legit-.example", ""},
 		{"\u0378.example", ""}, // unassigned
 	} {
 		got, err := ASCIIDomain(c.in)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%q (%+q): %q, %v; want %q", c.in, c.in, got, err, c.want)
+		}
+	}
+}
+
+// What is too long is refused before any work that grows faster than it does.
+func TestASCIIDomainSaysWhy(t *testing.T) {
+	distinct := make([]rune, 300)
+	for i := range distinct {
+		distinct[i] = rune(0x4e00 + i)
+	}
+	for in, why := range map[string]string{
+		string(distinct[:100]) + ".example": "domain has a label that is too long",
+		strings.Repeat("ü.", 500):           "domain too long",
+		strings.Repeat("例え。", 60) + "com":   "domain too long",
+		"a\xff.example":                     "domain is not UTF-8",
+		"a..example":                        "empty label in domain",
+		"le\u00adgit.example":               "domain has invisible characters",
+	} {
+		if _, err := ASCIIDomain(in); err == nil || err.Error() != why {
+			t.Errorf("%.40q: %v, want %s", in, err, why)
 		}
 	}
 }
@@ -99,6 +125,7 @@ func TestSplitAddress(t *testing.T) {
 		{`"a@b"@c`, `"a@b"`, "c"},
 		{`"a\"@b"@c`, `"a\"@b"`, "c"},
 		{`"\\"@c`, `"\\"`, "c"},
+		{`a\@b`, `a\`, "b"},
 		{`"a b"@[192.0.2.1]`, `"a b"`, "[192.0.2.1]"},
 		{"", "", ""}, {"a", "", ""}, {"@b", "", ""}, {"a@", "", ""}, {"@", "", ""},
 		{`"a@b`, "", ""}, {`"a@b"`, "", ""}, {`"a"@b"`, "", ""}, {`"a\"@b`, "", ""}, {`"\`, "", ""},

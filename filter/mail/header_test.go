@@ -166,6 +166,7 @@ func TestHeaderEnd(t *testing.T) {
 		{"LF first", "\nbody", "body"},
 		{"CR CR", "A: b\r\rbody\r\n\r\nmore", "more"},
 		{"CR CR LF", "A: b\r\n\r\r\nbody\r\n\r\nmore", "more"},
+		{"one letter and LF", "A: b\r\nx\n\r\nbody", "body"},
 		{"no colon", "A: b\r\nno colon\r\nC: d\r\n\r\nbody", "body"},
 		{"never", "A: b\r\nC: d\r\n", ""},
 		{"empty", "", ""},

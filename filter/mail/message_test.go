@@ -121,6 +121,7 @@ func TestLimits(t *testing.T) {
 		{"header size", strings.Repeat(line(10), 5), strings.Repeat(line(10), 5) + "X:\r\n", Options{Header: HeaderLimits{Block: 50}}, 50},
 		{"header fields", strings.Repeat("X:\r\n", 1000), strings.Repeat("X:\r\n", 1001), Options{}, 1000},
 		{"header fields", strings.Repeat("X:\r\n y\r\n", 5), strings.Repeat("no field\r\n", 6), Options{Header: HeaderLimits{Fields: 5}}, 5},
+		{"header fields", " first\r\n" + strings.Repeat("X:\r\n", 4), " first\r\n" + strings.Repeat("X:\r\n", 5), Options{Header: HeaderLimits{Fields: 5}}, 5},
 	} {
 		for name, through := range map[string]func(io.Reader) io.Reader{
 			"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "late EOF": iotest.DataErrReader,
@@ -140,6 +141,21 @@ func TestLimits(t *testing.T) {
 					t.Errorf("at the limit without a body: %v", err)
 				}
 			})
+		}
+	}
+}
+
+func TestLimitsOfAnUnfinishedLine(t *testing.T) {
+	o := Options{Header: HeaderLimits{Line: 10, Field: 20, Block: 100, Fields: 3}}
+	for in, ok := range map[string]bool{
+		"A:\r\nB:\r\nC:\r\nD": false, "A:\r\nB:\r\nC:\r\n D": true,
+		"A:456789012": false, "A:4567890": true, "A:4567890\r": true,
+		"A:\r\n 345678\r\n 3456789": false, "A:\r\n 345678\r\nB345678": true,
+	} {
+		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in))} {
+			if _, err := Read(Envelope{}, r, o); (err == nil) != ok {
+				t.Errorf("%q: %v", in, err)
+			}
 		}
 	}
 }

@@ -36,9 +36,6 @@ func (s *Section) Read(p []byte) (int, error) {
 	}
 	n, err := s.ReadAt(p, s.off-s.start)
 	s.off += int64(n)
-	if n > 0 && err == io.EOF {
-		err = nil
-	}
 	return n, err
 }
 

@@ -38,6 +38,20 @@ func TestSpoolBorder(t *testing.T) {
 	}
 }
 
+// A block that grew for the header is not filled beyond the limit.
+func TestSpoolBorderAfterALargeHeader(t *testing.T) {
+	in := "X: " + strings.Repeat("x", 9000) + "\r\n" + body(50_000)[6:]
+	m, err := Read(Envelope{}, &stepReader{[]byte(in), 700}, Options{Memory: 10_000, Directory: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if m.spool.kept != 10_000 {
+		t.Errorf("%d bytes in memory", m.spool.kept)
+	}
+	checkMessage(t, m, []byte(in))
+}
+
 func TestSpoolDefaults(t *testing.T) {
 	o := Options{Directory: t.TempDir()}
 	if m := read(t, body(256<<10-8), o); m.spool.file != nil {
