@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,12 +18,14 @@ import (
 type sender struct {
 	conn net.Conn
 	text *textproto.Conn
+	lap  func(step string) // told after each reply of a transaction; may be nil
 }
 
 // netipNone is no client: the connection speaks for itself.
 var netipNone netip.Addr
 
-// sendTimeout bounds a whole conversation.
+// sendTimeout bounds a whole conversation, unless the caller renews the
+// connection's deadline.
 const sendTimeout = 30 * time.Second
 
 // dialSender connects and greets. A valid client is told to the server in a
@@ -32,13 +35,22 @@ func dialSender(addr string, client netip.Addr, helo string) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{conn: conn, text: textproto.NewConn(conn)}
+	s := newSender(conn)
 	if err := s.greet(client, helo); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return s, nil
 }
+
+func newSender(conn net.Conn) *sender {
+	return &sender{conn: conn, text: textproto.NewConn(conn)}
+}
+
+// refusedError is a reply that ends a conversation before its first message.
+type refusedError struct{ step, reply string }
+
+func (e *refusedError) Error() string { return e.step + ": " + e.reply }
 
 func (s *sender) greet(client netip.Addr, helo string) error {
 	if err := s.conn.SetDeadline(time.Now().Add(sendTimeout)); err != nil {
@@ -55,32 +67,82 @@ func (s *sender) greet(client netip.Addr, helo string) error {
 		}
 	}
 	if reply := s.read(); !positive(reply) {
-		return fmt.Errorf("greeting: %s", reply)
+		return &refusedError{"greeting", reply}
 	}
+	return s.hello(helo)
+}
+
+func (s *sender) hello(helo string) error {
 	if reply := s.command("EHLO %s", helo); !positive(reply) {
-		return fmt.Errorf("EHLO: %s", reply)
+		return &refusedError{"EHLO", reply}
 	}
 	return nil
+}
+
+// startTLS goes on in TLS and takes any certificate, as most MTAs do that send.
+func (s *sender) startTLS(helo string) error {
+	if reply := s.command("STARTTLS"); !positive(reply) {
+		return &refusedError{"STARTTLS", reply}
+	}
+	secured := tls.Client(s.conn, &tls.Config{InsecureSkipVerify: true})
+	if err := secured.Handshake(); err != nil {
+		return fmt.Errorf("STARTTLS: %w", err)
+	}
+	s.conn, s.text = secured, textproto.NewConn(secured)
+	return s.hello(helo) // RFC 3207 section 4.2: what was said before is forgotten
+}
+
+// letter is a message ready to be sent many times.
+type letter struct {
+	from       string
+	rcpts      []string
+	parameters string // of MAIL
+	wire       []byte // what follows DATA
+}
+
+func newLetter(from string, rcpts []string, data []byte) letter {
+	return letter{from, rcpts, parameters(from, rcpts, data), stuffed(data)}
 }
 
 // send plays one transaction and gives the last reply: to the final dot, or to
 // the first command that was refused.
 func (s *sender) send(from string, rcpts []string, data []byte) string {
-	if reply := s.command("MAIL FROM:<%s>%s", from, parameters(from, rcpts, data)); !positive(reply) {
-		return reply
-	}
-	for _, r := range rcpts {
-		if reply := s.command("RCPT TO:<%s>", r); !positive(reply) {
+	return s.post(newLetter(from, rcpts, data))
+}
+
+// post is send for a letter that is ready.
+func (s *sender) post(l letter) string {
+	reply := s.command("MAIL FROM:<%s>%s", l.from, l.parameters)
+	s.passed("MAIL")
+	for _, r := range l.rcpts {
+		if !positive(reply) {
 			return reply
 		}
+		reply = s.command("RCPT TO:<%s>", r)
+		s.passed("RCPT")
 	}
+	if !positive(reply) {
+		return reply
+	}
+	reply = s.data(l.wire)
+	s.passed("DATA")
+	return reply
+}
+
+func (s *sender) data(wire []byte) string {
 	if reply := s.command("DATA"); !strings.HasPrefix(reply, "354") {
 		return reply
 	}
-	if _, err := s.conn.Write(stuffed(data)); err != nil {
+	if _, err := s.conn.Write(wire); err != nil {
 		return "connection lost: " + err.Error()
 	}
 	return s.read()
+}
+
+func (s *sender) passed(step string) {
+	if s.lap != nil {
+		s.lap(step)
+	}
 }
 
 func parameters(from string, rcpts []string, data []byte) string {
