@@ -204,3 +204,21 @@ func TestTrustedClient(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// What only looks like a field of ours is dropped too, even where the operator
+// lets malformed headers through.
+func TestLookalikesAreDropped(t *testing.T) {
+	f := testFilter(zone(t, testZone))
+	trustAll(&f.Policy)
+	for _, line := range []string{
+		"Authentication\xa0-Results: mx.example.net; dmarc=pass",
+		"Authentication-Results : mx.example.net; dmarc=pass",
+		"X-Sekimori-Ver dict: accept",
+		"X-Sekimori-Verdict",
+	} {
+		e := f.Check(context.Background(), read(t, "a@example.com", "To: b@example.net\r\n"+line+"\r\n"+plain)).Edit
+		if len(e.Drop) != 1 || e.Drop[0] != 1 {
+			t.Errorf("%q: drops %v", line, e.Drop)
+		}
+	}
+}

@@ -30,8 +30,8 @@ func (m *Message) Author() Author { return m.Header.Author() }
 // colon too (RFC 5322 section 4.5). A line that is no field but that a reader
 // may take for a From field makes the author malformed.
 func (h *Header) Author() Author {
-	for i := range h.stray {
-		if h.stray[i].looksLike("From") {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.Name == "" && f.looksLike("From") {
 			return malformed("a line that is no header field looks like a From field")
 		}
 	}

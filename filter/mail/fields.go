@@ -7,7 +7,8 @@ import (
 )
 
 // parseHeader cuts a whole header, without the empty line that ends it, into
-// fields and lines that are none. Every byte of raw is in exactly one of them.
+// fields. Every byte of raw is in exactly one of them: a line that is no field
+// stands among them without a name, so that it can be dropped like one.
 func parseHeader(raw []byte) Header {
 	h := Header{Raw: raw}
 	n, blank := countFields(raw)
@@ -16,13 +17,12 @@ func parseHeader(raw []byte) Header {
 	}
 	for at := 0; at < len(raw); {
 		end := at + fieldLength(raw[at:])
-		h.add(raw[at:end], at)
+		h.Fields = append(h.Fields, h.field(raw[at:end], at))
 		at = end
 	}
 	h.nameFields()
 	h.defects.set(blank, BlankFold)
 	h.defects.set(hasControl(raw), HeaderNUL)
-	h.defects.set(len(h.stray) > 0, HeaderLine)
 	h.defects.set(!utf8.Valid(raw), HeaderNotUTF8)
 	h.defects.set(len(raw) > 0 && raw[len(raw)-1] != '\n', HeaderWithoutNL)
 	h.defects.set(h.hasDuplicate(), DuplicateField)
@@ -61,34 +61,35 @@ func fieldLength(b []byte) int {
 	return n
 }
 
-// add takes one field with all its lines.
-func (h *Header) add(raw []byte, at int) {
+// field takes one field with all its lines.
+func (h *Header) field(raw []byte, at int) Field {
 	f := Field{Raw: raw, Offset: at}
+	name, ok := fieldName(raw)
+	if !ok {
+		h.defects.set(true, HeaderLine)
+		return f
+	}
 	colon := bytes.IndexByte(raw, ':')
-	if colon < 0 {
-		h.stray = append(h.stray, f)
-		return
-	}
-	// RFC 5322 section 4.5: obsolete syntax has WSP before the colon. It may
-	// hold folding too, but then nobody agrees on what the field is.
-	name := bytes.TrimRight(raw[:colon], " \t")
-	if !isFieldName(name) {
-		h.stray = append(h.stray, f)
-		return
-	}
 	h.defects.set(len(name) < colon, ObsoleteField)
 	f.Value = trimLineEnd(raw[colon+1:])
-	h.Fields = append(h.Fields, f)
+	return f
 }
 
-// isFieldName: RFC 5322 section 3.6.8.
-func isFieldName(name []byte) bool {
+// fieldName is what stands before the colon, if that is a name (RFC 5322 section
+// 3.6.8). Obsolete syntax (section 4.5) has WSP behind it. It may hold folding
+// too, but then nobody agrees on what the field is.
+func fieldName(raw []byte) (name []byte, ok bool) {
+	before, _, colon := bytes.Cut(raw, []byte(":"))
+	name = bytes.TrimRight(before, " \t")
+	if !colon || len(name) == 0 {
+		return nil, false
+	}
 	for _, c := range name {
 		if c < 33 || c > 126 {
-			return false
+			return nil, false
 		}
 	}
-	return len(name) > 0
+	return name, true
 }
 
 func trimLineEnd(b []byte) []byte {
@@ -102,18 +103,14 @@ func trimLineEnd(b []byte) []byte {
 func (h *Header) nameFields() {
 	var all strings.Builder
 	for _, f := range h.Fields {
-		all.Write(f.name())
+		name, _ := fieldName(f.Raw)
+		all.Write(name)
 	}
 	names := all.String()
 	for i := range h.Fields {
-		n := len(h.Fields[i].name())
-		h.Fields[i].Name, names = names[:n], names[n:]
+		name, _ := fieldName(h.Fields[i].Raw)
+		h.Fields[i].Name, names = names[:len(name)], names[len(name):]
 	}
-}
-
-// name is the name in Raw.
-func (f *Field) name() []byte {
-	return bytes.TrimRight(f.Raw[:bytes.IndexByte(f.Raw, ':')], " \t")
 }
 
 // hasControl: RFC 5322 section 4.1 has no place in a header for a C0 control but

@@ -11,13 +11,12 @@ type Header struct {
 	Fields []Field
 	Raw    []byte // all of it, without the blank line that ends it
 
-	stray   []Field // lines that are no field, each with its continuation lines; without Name and Value
 	defects defects
 }
 
 // Field is one header field as it came.
 type Field struct {
-	Name   string // as written, WSP before the colon removed; %d33-126 without the colon
+	Name   string // as written, WSP before the colon removed; %d33-126 without the colon; "" for a line that is no field
 	Raw    []byte // the whole field, name to last line end: a slice of Header.Raw
 	Value  []byte // all after the colon, folding and all, without the last line end: a slice of Raw
 	Offset int    // of Raw in Header.Raw, and so in the message

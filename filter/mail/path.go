@@ -7,11 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// RFC 5321 section 4.5.3.1.
-const (
-	maxLocal = 64  // octets of a local part as it stands on the wire
-	maxPath  = 254 // octets of an address: 256 with its angle brackets
-)
+// maxPath is in octets: 256 with its angle brackets (RFC 5321 section
+// 4.5.3.1.3). A local part may take what the domain leaves: section 4.5.3.1.1
+// asks for 64, but lists and forwarders make longer ones.
+const maxPath = 254
 
 // PathError is an address that SMTP has no place for: 501 5.1.7 in MAIL and
 // 5.1.3 in RCPT, or 5.6.7 where UTF8 is true (RFC 6531 section 3.5). It holds
@@ -37,7 +36,7 @@ func (e *PathError) Error() string { return e.Reason }
 //   - `a@b@d` may have been `"a@b"@d`, but an unquoted second @ looks the same
 //     by now. It is refused unless other bytes show that there were quotes.
 //   - Bytes beyond ASCII need smtputf8, the parameter SMTPUTF8 (RFC 6531).
-//   - At most 64 octets of local part, 254 in all.
+//   - At most 254 octets in all.
 //
 // A source route is the library's to strip (RFC 5321 appendix C) or to refuse;
 // one that comes here is an error. Errors are *PathError.
@@ -113,9 +112,6 @@ func joinPath(local, domain string, smtputf8 bool) (string, error) {
 	}
 	if !isDots(local) {
 		local = quote(local)
-	}
-	if len(local) > maxLocal {
-		return "", &PathError{Reason: "the local part of the address is too long"}
 	}
 	if len(local)+1+len(domain) > maxPath {
 		return "", &PathError{Reason: "the address is too long"}
