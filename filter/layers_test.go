@@ -211,3 +211,38 @@ func fixed(e ast.Expr) bool {
 	}
 	return false
 }
+
+// Invariant 7: results travel as typed values. The parser of
+// Authentication-Results is for tests: nobody else may believe a header's text.
+func TestNobodyParsesResults(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		src, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		if callsResultsParser(src) {
+			t.Errorf("%s parses Authentication-Results", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nvar r, _ = authres.Parse(nil)", 0)
+	if err != nil || !callsResultsParser(src) {
+		t.Errorf("the planted call was not found (%v)", err)
+	}
+}
+
+func callsResultsParser(src *ast.File) bool {
+	found := false
+	ast.Inspect(src, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		found = found || ok && fmt.Sprint(sel.X) == "authres" && sel.Sel.Name == "Parse"
+		return true
+	})
+	return found
+}
