@@ -64,7 +64,7 @@ type conn struct {
 	busy     bool                // a transaction is open
 	draining bool                // the server shuts down
 	hung     bool                // nothing more is read
-	farewell func(draining bool) // says 421 above TLS; nil where there is nobody to say it to
+	farewell func(draining bool) // says 421 above TLS; nil before the first EHLO
 }
 
 func newConn(raw net.Conn, l Limits, onClose func()) *conn {

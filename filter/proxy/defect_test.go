@@ -1,16 +1,11 @@
 package proxy
 
 import (
-	"context"
-	"io"
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-smtp"
 
 	"sekimori/filter"
 )
@@ -163,66 +158,6 @@ func TestNothingFollowsAnUnsureEnd(t *testing.T) {
 	}
 }
 
-// A quoted local part cannot end the path and begin a parameter.
-func TestPathsAreQuotedAgain(t *testing.T) {
-	for said, heard := range map[string]string{
-		`<"root@internal> NOTIFY=NEVER"@ok.example>`: `<"root@internal> NOTIFY=NEVER"@ok.example>`,
-		`<"a b"@d.example>`:                          `<"a b"@d.example>`,
-		`<"\""@d.example>`:                           `<"\""@d.example>`,
-		`<"a\\b"@d.example>`:                         `<"a\\b"@d.example>`,
-		`<"plain"@d.example>`:                        `<plain@d.example>`,
-		`<"a..b"@d.example>`:                         `<a..b@d.example>`,
-		`<@x.example,@y.example:u@d.example>`:        `<u@d.example>`, // SM-09: the route is ignored
-		`<u@[192.0.2.1]>`:                            `<u@[192.0.2.1]>`,
-		`<u@[IPv6:2001:db8::1]>`:                     `<u@[IPv6:2001:db8::1]>`,
-		`<o'neil+tag@d.example>`:                     `<o'neil+tag@d.example>`,
-	} {
-		t.Run(said, func(t *testing.T) {
-			d := newDoor(t)
-			k := d.dial().ready()
-			k.say("MAIL FROM:"+said, "250")
-			k.say("RCPT TO:"+said, "250")
-			got := d.mta.heard()
-			if got[1] != "MAIL FROM:"+heard || got[2] != "RCPT TO:"+heard {
-				t.Errorf("the MTA heard %q", got[1:])
-			}
-		})
-	}
-}
-
-func TestBadPaths(t *testing.T) {
-	d := newDoor(t, func(s *Server) { s.Limits.Faults = 1000 })
-	k := d.dial().ready()
-	long := strings.Repeat("x", 300)
-	for path, code := range map[string]string{
-		"<a@b<c\"d>":               "501",
-		"<a@b c>":                  "501",
-		"<(x)a@b.example>":         "501",
-		"<a@b..example>":           "501",
-		"<a@[1.2.3]>":              "501",
-		"<a@[x y]>":                "501",
-		"<a@b;c>":                  "501",
-		"<\"a\x01\"@d.example>":    "501",
-		"<a\x00@d.example>":        "501",
-		"<a@d\x7f.example>":        "501",
-		"<" + long + "@d.example>": "501",
-		"<a@" + long + ".example>": "501",
-		"<\xff@d.example>":         "501",
-		"<\u3042@d.example>":       "553 5.6.7", // SM-15
-		"<a@b\u00fccher.example>":  "553 5.6.7",
-	} {
-		k.say("MAIL FROM:"+path, code)
-		k.say("MAIL FROM:<>", "250") // SM-08
-		k.say("RCPT TO:"+path, code)
-		k.say("RSET", "250")
-	}
-	for _, heard := range d.mta.heard() {
-		if strings.HasPrefix(heard, "RCPT") || strings.HasPrefix(heard, "MAIL") && heard != "MAIL FROM:<>" {
-			t.Errorf("the MTA heard %q", heard)
-		}
-	}
-}
-
 // No text of ours but the one meant for clients ever reaches one.
 func TestNothingInternalLeaks(t *testing.T) {
 	d := newDoor(t, func(s *Server) { s.Spool.Memory, s.Spool.Directory = 1, "/nonexistent/secret" })
@@ -248,7 +183,9 @@ func TestLogoutContainsPanics(t *testing.T) {
 
 // A steady sender is not cut off for being long, a slow one is.
 func TestSpeed(t *testing.T) {
-	d := newDoor(t, quick, func(s *Server) { s.Limits.DataRate = 500 })
+	d := newDoor(t, quick, func(s *Server) {
+		s.Limits.DataRate, s.Limits.DataWindow, s.Limits.DataIdle = 200, 200*time.Millisecond, 400*time.Millisecond
+	})
 	k := d.dial().ready().envelope()
 	for range 12 {
 		k.raw("Subject: " + strings.Repeat("x", 20) + "\r\n")
@@ -257,11 +194,17 @@ func TestSpeed(t *testing.T) {
 	k.raw("\r\n.\r\n")
 	k.want("250", "a steady message")
 	k.envelope()
-	for range 12 {
-		k.c.Write([]byte("x"))
-		time.Sleep(20 * time.Millisecond)
-	}
+	began := time.Now()
+	go func() {
+		for range 40 {
+			k.c.Write([]byte("x"))
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
 	k.want("421 4.4.2 ", "a slow message")
+	if took := time.Since(began); took > 700*time.Millisecond {
+		t.Errorf("it was endured for %s", took)
+	}
 	k.over()
 }
 
@@ -276,7 +219,7 @@ func TestSlowCommand(t *testing.T) {
 		}
 	}()
 	// What is there of the command is taken for one, which comes to nothing.
-	k.want("501 ", "a slow command")
+	k.want("50", "a slow command")
 	k.want("421 ", "a slow command")
 	k.over()
 }
@@ -350,63 +293,4 @@ func TestHelo(t *testing.T) {
 	bad.want("220", "connecting")
 	bad.say("EHLO \x01", "501 5.5.4")
 	bad.say("AUTH PLAIN", "502")
-}
-
-// The library itself, without the guard: what the limits below are measured on.
-func library(t *testing.T, data func(io.Reader) error) net.Conn {
-	t.Helper()
-	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return bareSession{data}, nil }))
-	ours, theirs := net.Pipe()
-	go srv.Serve(&single{conn: theirs})
-	t.Cleanup(func() { ours.Close(); srv.Shutdown(context.Background()) })
-	ours.SetDeadline(time.Now().Add(5 * time.Second))
-	return ours
-}
-
-type bareSession struct{ data func(io.Reader) error }
-
-func (bareSession) Reset()                               {}
-func (bareSession) Logout() error                        { return nil }
-func (bareSession) Mail(string, *smtp.MailOptions) error { return nil }
-func (bareSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
-func (s bareSession) Data(r io.Reader) error             { return s.data(r) }
-
-// Limit: of a line ".\rX" the library loses the CR.
-func TestLimitReturnAfterDotIsLost(t *testing.T) {
-	var got string
-	var wg sync.WaitGroup
-	wg.Add(1)
-	c := library(t, func(r io.Reader) error {
-		defer wg.Done()
-		b, _ := io.ReadAll(r)
-		got = string(b)
-		return nil
-	})
-	go io.Copy(io.Discard, c)
-	io.WriteString(c, "EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<a@b.c>\r\nDATA\r\n.\rX\r\n.\r\n")
-	wg.Wait()
-	if got != "X\r\n" {
-		t.Errorf("upstream has mended it: %q", got)
-	}
-}
-
-// Limits of the conversation, each a line of the README.
-func TestLimitsOfTheLibrary(t *testing.T) {
-	d := newDoor(t)
-	k := d.dial()
-	k.want("220", "connecting")
-	// EHLO is answered with the client's name instead of ours.
-	k.say("EHLO client.example", "250-Hello client.example|250-PIPELINING|250-8BITMIME|250-ENHANCEDSTATUSCODES|250-CHUNKING|")
-	// The MTA's words of success at MAIL and RCPT are not passed on.
-	k.say("MAIL FROM:<a@b.example>", "250 2.0.0 Roger")
-	d.mta.do("RCPT", misdeed{say: "251 2.1.5 will forward\r\n"})
-	k.say("RCPT TO:<a@b.example>", "250 2.0.0 I'll make sure")
-	// RFC 5321 section 4.5.1 wants postmaster without a domain.
-	k.say("RCPT TO:<postmaster>", "501")
-	// An unknown parameter is 555 in RFC 5321 section 4.1.1.11.
-	k.say("RCPT TO:<a@b.example> FOO=BAR", "500")
-	k.say("VRFY a", "252")
-	// A quoted @ cannot be told from two @ without quotes, which are wrong.
-	k.say(`RCPT TO:<"a@b"@c.example>`, "501 5.1.3")
-	k.say("RCPT TO:<a@b@c.example>", "501 5.1.3")
 }

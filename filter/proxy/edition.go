@@ -48,24 +48,21 @@ func wholeField(f string) bool {
 }
 
 // without gives the parts of the header that are left when the fields of these
-// indices, ascending, are gone. A field is known by the place of its octets.
+// indices, ascending, are gone.
 func without(h mail.Header, drop []int) ([][]byte, error) {
 	var keep [][]byte
 	pos, last := 0, -1
 	for _, i := range drop {
-		if i <= last || i >= len(h.Fields) || len(h.Fields[i].Raw) == 0 {
+		if i <= last || i >= len(h.Fields) {
 			return nil, fmt.Errorf("there is no field %d to drop", i)
 		}
-		field := h.Fields[i].Raw
-		start := pos
-		for start < len(h.Raw) && &h.Raw[start] != &field[0] {
-			start++
-		}
-		if start+len(field) > len(h.Raw) {
+		start := h.Fields[i].Offset
+		end := start + len(h.Fields[i].Raw)
+		if start < pos || end > len(h.Raw) {
 			return nil, fmt.Errorf("field %d is not in the header", i)
 		}
 		keep = append(keep, h.Raw[pos:start])
-		pos, last = start+len(field), i
+		pos, last = end, i
 	}
 	return append(keep, h.Raw[pos:]), nil
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,38 @@ func TestStaleConnection(t *testing.T) {
 			}
 			if n := d.mta.connections(); n != 2 {
 				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+// A message that cannot be sent to its end is not sent at all.
+func TestMessageGivenUpHalfway(t *testing.T) {
+	for name, write := range map[string]func(io.Writer) error{
+		"error": func(w io.Writer) error { io.WriteString(w, letterText); return io.ErrUnexpectedEOF },
+		"bare":  func(w io.Writer) error { _, err := io.WriteString(w, letterText+"x\n.\n"); return err },
+		"panic": func(w io.Writer) error { io.WriteString(w, letterText); panic("boom") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t)
+			l, err := d.server.Upstream.connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.mail("a@b.example", nil)
+			l.rcpt("a@b.example", nil)
+			func() {
+				defer func() { recover() }()
+				if _, err := l.data(write); err == nil {
+					t.Error("no error")
+				}
+			}()
+			if !l.broken {
+				t.Error("the connection is still in use")
+			}
+			d.mta.stop()
+			if len(d.mta.got()) != 0 {
+				t.Error("the MTA took a part for the whole")
 			}
 		})
 	}

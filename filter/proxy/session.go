@@ -129,7 +129,6 @@ func (x *session) Reset() {
 func (x *session) Logout() error {
 	return x.call(func() reply {
 		defer x.cancel()
-		x.guard.onLeave(nil)
 		x.abandon()
 		if x.link != nil {
 			x.link.close()

@@ -178,6 +178,8 @@ func throughLibrary(t *testing.T, stream string) string {
 func FuzzStuffing(f *testing.F) {
 	f.Add([]byte("a\r\n.\r\n..\r\n.x\r\n"), 3)
 	f.Add([]byte("no end"), 1)
+	f.Add([]byte("x\ry\r\n"), 1)
+	f.Add([]byte("x\r\n\r"), 1)
 	f.Add([]byte("bare\n.\n"), 2)
 	f.Add([]byte(""), 1)
 	f.Fuzz(func(t *testing.T, text []byte, step int) {

@@ -74,7 +74,7 @@ func (c *conn) replied() {
 	}
 }
 
-// onLeave sets what says the last words; nil where nothing can be said.
+// onLeave sets what says the last words.
 func (c *conn) onLeave(f func(draining bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
