@@ -32,7 +32,14 @@ type stage struct {
 	judge atomic.Pointer[filter.Filter]
 
 	mu   sync.Mutex
-	view *filter.View // of the last message judged
+	last judged
+}
+
+// judged is what is known of the last message that came so far.
+type judged struct {
+	view *filter.View // nil if none did
+	edit filter.Edit
+	drop []mail.Field // the fields of edit.Drop
 }
 
 // openStage builds it; cfg's upstream is the stage's own MTA.
@@ -75,23 +82,27 @@ func (s *stage) close() {
 func (s *stage) check(ctx context.Context, m *mail.Message) filter.Verdict {
 	v := s.judge.Load().Check(ctx, m)
 	view := filter.NewView(m, v)
+	j := judged{view: &view, edit: v.Edit}
+	for _, i := range v.Edit.Drop {
+		j.drop = append(j.drop, m.Header.Fields[i])
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view = &view
+	s.last = j
 	return v
 }
 
-func (s *stage) takeView() *filter.View {
+func (s *stage) takeJudged() judged {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := s.view
-	s.view = nil
-	return v
+	j := s.last
+	s.last = judged{}
+	return j
 }
 
 // played is what became of a case.
 type played struct {
-	view        *filter.View // nil if the message was refused before it was judged
+	judged      // without a view if the message was refused before
 	reply       string
 	got         *demoMail // what the MTA got, nil if nothing
 	differences []string  // from what the case expects
@@ -109,7 +120,7 @@ func (s *stage) play(c testdata.Case) (played, error) {
 	}
 	s.judge.Store(judge)
 	defer s.judge.Store(s.house.filter)
-	s.takeView()
+	s.takeJudged()
 	before := s.mta.received()
 	out, err := dialSender(s.wing.Addr().String(), client, c.Helo)
 	if err != nil {
@@ -117,7 +128,7 @@ func (s *stage) play(c testdata.Case) (played, error) {
 	}
 	p := played{reply: out.send(c.MailFrom, c.Rcpts, c.EML)}
 	out.close()
-	p.view = s.takeView()
+	p.judged = s.takeJudged()
 	if s.mta.received() > before {
 		got := s.mta.last()
 		p.got = &got
@@ -173,21 +184,31 @@ func (p played) compare(c testdata.Case) ([]string, error) {
 
 // changed tells what the MTA got beyond the edit: nothing may be.
 func (p played) changed(c testdata.Case) []string {
-	body := func(b []byte) []byte {
-		_, after, _ := bytes.Cut(b, []byte("\r\n\r\n"))
-		return after
-	}
+	data, ours := bytes.CutPrefix(p.got.data, []byte(strings.Join(p.edit.Prepend, "")))
 	var all []string
-	if !bytes.Equal(body(p.got.data), body(endLine(c.EML))) {
-		all = append(all, "the body was changed on the way")
+	if !ours {
+		all = append(all, "our fields are not on top")
 	}
-	for _, f := range p.view.Edit.Prepend {
-		name, _, _ := strings.Cut(f, ":")
-		if !bytes.Contains(p.got.data, []byte(name+":")) {
-			all = append(all, "the MTA got no "+name)
-		}
+	received, same := bytes.CutSuffix(data, p.left(endLine(c.EML)))
+	if !same {
+		return append(all, "the message was changed on the way")
+	}
+	unfolded := mail.Unfold(bytes.TrimSuffix(received, []byte("\r\n")))
+	if !bytes.HasPrefix(unfolded, []byte("Received: from ")) || bytes.IndexByte(unfolded, '\n') >= 0 {
+		all = append(all, fmt.Sprintf("our Received is %q", received))
 	}
 	return all
+}
+
+// left is the message without the fields that are to be dropped.
+func (p played) left(eml []byte) []byte {
+	var left []byte
+	done := 0
+	for _, f := range p.drop {
+		left = append(left, eml[done:f.Offset]...)
+		done = f.Offset + len(f.Raw)
+	}
+	return append(left, eml[done:]...)
 }
 
 // endLine is what DATA makes of a message whose last line has no end.
