@@ -115,15 +115,22 @@ func checkCase(t *testing.T, c testdata.Case, prefetch bool) []byte {
 	return b
 }
 
-// The same cases through the real proxy, with equal outcomes.
-func TestCasesThroughProxy(t *testing.T) {
+// openCases opens a stage to play cases in.
+func openCases(t *testing.T) *stage {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Hostname = "mx.example.net"
 	s, err := openStage(t.Context(), cfg, &dns.Zone{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	t.Cleanup(s.close)
+	return s
+}
+
+// The same cases through the real proxy, with equal outcomes.
+func TestCasesThroughProxy(t *testing.T) {
+	s := openCases(t)
 	for _, c := range loadCases(t) {
 		t.Run(c.Area+"/"+c.Name, func(t *testing.T) {
 			p, err := s.play(c)
