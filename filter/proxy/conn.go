@@ -30,6 +30,9 @@ var (
 	errSlow   = &readError{text: "the client sent too slowly", timeout: true}
 )
 
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
 const (
 	writeBuffer = 4 << 10
 	lingerTime  = 500 * time.Millisecond
@@ -144,6 +147,9 @@ func (c *conn) prepare(b []byte, start time.Time, sent error) (int, error) {
 // deadline of a read that began at start. A command has its time as a whole:
 // one octet a minute does not prolong it.
 func (c *conn) deadline(start time.Time) time.Time {
+	if c.draining && !c.busy {
+		return past // since leaving was asked: it is to be asked again
+	}
 	if !c.inData {
 		return c.since.Add(c.limits.CommandTime)
 	}

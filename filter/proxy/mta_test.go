@@ -241,7 +241,8 @@ func (m *mta) ehlo() string {
 
 // message takes one message in, and on if it is whole.
 func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
-	if m.misdeed("body") != (misdeed{}) {
+	spoilt := m.misdeed("body") != (misdeed{})
+	if spoilt {
 		if _, err := r.ReadByte(); err != nil || !m.answer(c, "body", "") {
 			return false
 		}
@@ -259,7 +260,7 @@ func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
 		return m.answer(c, "end", scripted)
 	}
 	d := m.misdeed("end")
-	if (d == (misdeed{}) || d.keep) && m.misdeed("body") == (misdeed{}) {
+	if (d == (misdeed{}) || d.keep) && !spoilt {
 		m.mu.Lock()
 		m.letters = append(m.letters, now)
 		m.mu.Unlock()
