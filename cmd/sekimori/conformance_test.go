@@ -163,7 +163,7 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(string(got), "\n")); diff != "" {
 		t.Errorf("CONFORMANCE.md is not of these rules and cases; run go test ./cmd/sekimori -run Conformance -update\n%s", diff)
 	}
 }
