@@ -2,11 +2,12 @@ package mail
 
 import "fmt"
 
-// SpoolError is trouble of ours with the file that holds a large message: no
-// space, no such directory, no more file descriptors. The client is to try
-// again: 452 4.3.1. Err is what the system said (syscall.ENOSPC, EDQUOT, ...).
+// SpoolError is trouble of ours with the memory or the file that holds a
+// message: no space, no such directory, no more file descriptors. The client is
+// to try again: 452 4.3.1. Err is what the system said (syscall.ENOSPC, EDQUOT,
+// ...), or ErrBudget.
 type SpoolError struct {
-	Op  string // "create", "write", "read" or "close"
+	Op  string // "memory", "create", "write", "read" or "close"
 	Err error
 }
 

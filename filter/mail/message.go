@@ -23,6 +23,13 @@ type Options struct {
 	MaxSize   int64  // bytes of the whole message; 0: no limit
 	Header    HeaderLimits
 
+	// Budget bounds the memory of all messages together, headers included: of a
+	// message for which there is none left, more goes to disk, and where there is
+	// not even the least it fails. Disk bounds the files of all messages. What is
+	// taken is given back by Close. nil: no limit.
+	Budget *Budget
+	Disk   *Budget
+
 	// OnHeader, if set, is called once, from Read's goroutine, when the header
 	// is whole and the body still comes in; at the end of a message that has no
 	// body. It is not called when Read fails before that. The Header's bytes
@@ -64,7 +71,7 @@ func orDefault(n *int, d int) {
 // trouble of ours with the spool's file, and whatever else r failed with, wrapped.
 func Read(env Envelope, r io.Reader, o Options) (*Message, error) {
 	o = o.withDefaults()
-	m := &Message{Envelope: env, spool: newSpool(o.Directory, o.Memory)}
+	m := &Message{Envelope: env, spool: newSpool(o)}
 	in := intake{message: m, options: o, header: headerScan{limits: o.Header}}
 	whole := false
 	defer func() {
@@ -179,6 +186,6 @@ func (m *Message) BodyOffset() int64 { return m.body }
 // Size is the number of received bytes.
 func (m *Message) Size() int64 { return m.spool.size }
 
-// Close frees the spool. The message must not be used after it. Closing again
+// Close frees the spool and gives back what was taken of the budgets. The message must not be used after it. Closing again
 // does nothing.
 func (m *Message) Close() error { return m.spool.close() }

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	firstBlock = 8 << 10  // most messages fit
-	fileBlock  = 64 << 10 // of one write to and read from the file
+	firstBlock     = 8 << 10  // most messages fit
+	fileBlock      = 64 << 10 // of one write to and read from the file
+	smallFileBlock = 8 << 10  // of one write where memory is short
 )
 
 // spool keeps bytes as they come: first in memory, in blocks that never move,
@@ -17,6 +18,8 @@ const (
 type spool struct {
 	directory string
 	memory    int64
+	budget    *Budget // of the memory of all messages: taken before it is made
+	disk      *Budget
 
 	blocks [][]byte // blocks[0] holds the whole header
 	kept   int64    // bytes in blocks
@@ -24,51 +27,110 @@ type spool struct {
 
 	file    *os.File
 	pending []byte // what has not reached the file yet
+	short   bool   // there was no memory for more blocks: all else goes to the file
+
+	taken   int64 // of budget
+	written int64 // of disk
 }
 
-func newSpool(directory string, memory int64) spool {
-	return spool{directory: directory, memory: memory}
+func newSpool(o Options) spool {
+	return spool{directory: o.Directory, memory: o.Memory, budget: o.Budget, disk: o.Disk}
 }
 
 // room gives space to read into. With whole, it continues the first block
 // without a gap, whatever the limit of memory says: so the header is one slice.
 func (s *spool) room(whole bool) ([]byte, error) {
 	if len(s.blocks) == 0 {
-		n := min(firstBlock, max(s.memory, 512))
-		s.blocks = append(s.blocks, make([]byte, 0, n))
+		if err := s.firstRoom(); err != nil {
+			return nil, err
+		}
 	}
 	last := &s.blocks[len(s.blocks)-1]
-	free := cap(*last) - len(*last)
 	if whole {
-		if free == 0 {
-			*last = append(make([]byte, 0, 2*cap(*last)), *last...)
+		if len(*last) == cap(*last) {
+			if err := s.double(last); err != nil {
+				return nil, err
+			}
 		}
 		return (*last)[len(*last):cap(*last)], nil
 	}
-	left := s.memory - s.kept
-	if left <= 0 {
+	if len(*last) == cap(*last) {
+		last = s.another(last)
+	}
+	free, left := int64(cap(*last)-len(*last)), s.memory-s.kept
+	if s.pending != nil || free == 0 || left <= 0 {
 		return s.fileRoom()
 	}
-	if free == 0 {
-		n := max(firstBlock, s.kept/2&^(firstBlock-1))
-		s.blocks = append(s.blocks, make([]byte, 0, min(n, left)))
-		last = &s.blocks[len(s.blocks)-1]
-		free = cap(*last)
-	}
-	n := len(*last)
-	return (*last)[n : n+int(min(int64(free), left))], nil
+	n := int64(len(*last))
+	return (*last)[n : n+min(free, left)], nil
 }
 
+func (s *spool) firstRoom() error {
+	n := min(firstBlock, max(s.memory, 512))
+	if !s.take(n) {
+		return &SpoolError{Op: "memory", Err: ErrBudget}
+	}
+	s.blocks = append(s.blocks, make([]byte, 0, n))
+	return nil
+}
+
+// double gives a header more room. Both blocks are held while one is copied.
+func (s *spool) double(b *[]byte) error {
+	old := int64(cap(*b))
+	if !s.take(2 * old) {
+		return &SpoolError{Op: "memory", Err: ErrBudget}
+	}
+	*b = append(make([]byte, 0, 2*old), *b...)
+	s.give(old)
+	return nil
+}
+
+// another adds a block where memory allows, else gives the last one.
+func (s *spool) another(last *[]byte) *[]byte {
+	left := s.memory - s.kept
+	n := min(max(firstBlock, s.kept/2&^(firstBlock-1)), left)
+	if s.short || n <= 0 {
+		return last
+	}
+	if !s.budget.takeSpare(n) {
+		s.short = true
+		return last
+	}
+	s.taken += n
+	s.blocks = append(s.blocks, make([]byte, 0, n))
+	return &s.blocks[len(s.blocks)-1]
+}
+
+func (s *spool) take(n int64) bool {
+	if !s.budget.Take(n) {
+		return false
+	}
+	s.taken += n
+	return true
+}
+
+func (s *spool) give(n int64) {
+	s.taken -= n
+	s.budget.Give(n)
+}
+
+// fileRoom is what goes to the file next.
 func (s *spool) fileRoom() ([]byte, error) {
-	if len(s.pending) == fileBlock {
+	if s.pending == nil {
+		n := int64(fileBlock)
+		if !s.take(n) {
+			if n = smallFileBlock; !s.take(n) {
+				return nil, &SpoolError{Op: "memory", Err: ErrBudget}
+			}
+		}
+		s.pending = make([]byte, 0, n)
+	}
+	if len(s.pending) == cap(s.pending) {
 		if err := s.flush(); err != nil {
 			return nil, err
 		}
 	}
-	if s.pending == nil {
-		s.pending = make([]byte, 0, fileBlock)
-	}
-	return s.pending[len(s.pending):fileBlock], nil
+	return s.pending[len(s.pending):cap(s.pending)], nil
 }
 
 // keep takes over the first n bytes of what room gave last.
@@ -88,6 +150,10 @@ func (s *spool) flush() error {
 	if len(s.pending) == 0 {
 		return nil
 	}
+	if !s.disk.Take(int64(len(s.pending))) {
+		return &SpoolError{Op: "write", Err: ErrBudget}
+	}
+	s.written += int64(len(s.pending))
 	if s.file == nil {
 		f, err := createUnnamed(s.directory)
 		if err != nil {
@@ -105,6 +171,7 @@ func (s *spool) flush() error {
 // settle ends the writing: from here on all can be read.
 func (s *spool) settle() error {
 	err := s.flush()
+	s.give(int64(cap(s.pending)))
 	s.pending = nil
 	return err
 }
@@ -118,6 +185,9 @@ func (s *spool) head() []byte {
 }
 
 func (s *spool) close() error {
+	s.give(s.taken)
+	s.disk.Give(s.written)
+	s.written = 0
 	if s.file == nil {
 		return nil
 	}
