@@ -49,7 +49,7 @@ func textOf(r Reason) text {
 		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, and nobody vouches for the message: SPF {spf}; DKIM {dkim}.",
 			"Refused by the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}; nothing authenticates this message.\n" + authorise}
 	case DMARCFailOther:
-		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, but another domain vouches for the message: SPF {spf}; DKIM {dkim}.",
+		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, but {other}: SPF {spf}; DKIM {dkim}.",
 			"Refused by the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}; none of these is aligned with {domain}.\n" + authorise}
 	case DMARCFailQuarantine:
 		return text{550, "5.7.26", "{domain} asks to quarantine what fails DMARC: SPF {spf}; DKIM {dkim}.",
@@ -126,6 +126,28 @@ func (p *Policy) reference(m *mail.Message) string {
 	return s
 }
 
+// setting is the key of the configuration that a reason hangs on; "" where there
+// is none.
+func setting(r Reason) string {
+	switch r {
+	case TrustedNetwork:
+		return "trusted_networks"
+	case MalformedHeader:
+		return "policy.malformed_header"
+	case AuthorMissing, AuthorMalformed, AuthorMultiple:
+		return "policy.author"
+	case DMARCFailReject, DMARCFailOther:
+		return "policy.dmarc.reject"
+	case DMARCFailQuarantine:
+		return "policy.dmarc.quarantine"
+	case SPFFail:
+		return "policy.spf.fail"
+	case DNSTempError:
+		return "policy.dmarc.temperror"
+	}
+	return ""
+}
+
 func explain(reason Reason, m *mail.Message, r Results) string {
 	return clean((&Policy{}).facts(m, r).Replace(textOf(reason).explanation), maxReply)
 }
@@ -133,7 +155,7 @@ func explain(reason Reason, m *mail.Message, r Results) string {
 // facts are what the texts speak of. Each is ours or checked; clean sees to the rest.
 func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
 	return strings.NewReplacer(
-		"{client}", orElse(address(m.Envelope.Client), "the client"),
+		"{client}", orElse(address(r.sender(m.Envelope)), "the client"),
 		"{domain}", orElse(r.Author.Domain, "the author's domain"),
 		"{domains}", shorten(strings.Join(r.Author.Domains, ", "), 200),
 		"{sender}", orElse(r.SPF.MailFrom.Domain, "the sender"),
@@ -141,6 +163,7 @@ func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
 		"{spf}", spfWords(r),
 		"{dkim}", dkimWords(r),
 		"{by}", passWords(r),
+		"{other}", otherWords(r),
 		"{fault}", faultWords(m, r),
 		"{trouble}", troubleWords(r),
 		"{id}", m.Envelope.ID,
@@ -153,7 +176,17 @@ func spfWords(r Results) string {
 	if d := r.SPF.MailFrom.Domain; d != "" {
 		s += " for " + d
 	}
+	if r.Hop.Reason != "" {
+		s += " (behind a relay)"
+	}
 	return orElse(s, "none")
+}
+
+func otherWords(r Results) string {
+	if vouched(r) == somebody {
+		return "another domain vouches for the message"
+	}
+	return "whether another domain vouches for the message cannot be told"
 }
 
 // dkimWords names at most three signatures.

@@ -20,11 +20,17 @@ const (
 
 func (f *Filter) sessions() sessions {
 	return sessions{
-		spf:   dns.NewSession(f.Resolver, f.spfQueries()),
-		dkim:  dns.NewSession(f.Resolver, f.dkimQueries()),
-		dmarc: dns.NewSession(f.Resolver, dmarcQueries),
-		iprev: dns.NewSession(f.Resolver, iprevQueries),
+		spf:   f.session("spf", f.spfQueries()),
+		dkim:  f.session("dkim", f.dkimQueries()),
+		dmarc: f.session("dmarc", dmarcQueries),
+		iprev: f.session("iprev", iprevQueries),
 	}
+}
+
+func (f *Filter) session(purpose string, budget int) *dns.Session {
+	s := dns.NewSession(f.Resolver, budget)
+	s.Purpose = purpose
+	return s
 }
 
 func (s sessions) exchanges() []dns.Exchange {

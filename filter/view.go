@@ -109,6 +109,7 @@ type VerdictView struct {
 	Action      string    `json:"action"`
 	Reason      string    `json:"reason"`
 	Shadow      bool      `json:"shadow"`
+	Setting     string    `json:"setting"` // key of the configuration that decides such mail, "" if none does
 	Explanation string    `json:"explanation"`
 	Reply       ReplyView `json:"reply"`
 }
@@ -145,7 +146,7 @@ func NewView(m *mail.Message, v Verdict) View {
 		DMARC:         newDMARCView(r),
 		Impersonation: []string{},
 		Defects:       defects(m),
-		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, v.Explanation,
+		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, setting(v.Reason), v.Explanation,
 			ReplyView{v.Reply.Code, v.Reply.Enhanced, v.Reply.Text}},
 		Edit: newEditView(m, v.Edit),
 		DNS:  DNSView{dns.Questions(r.DNS), dns.Elapsed(r.DNS).Seconds()},

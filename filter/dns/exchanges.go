@@ -7,6 +7,7 @@ import (
 
 // Exchange is one question of a session with its answer, for `check --trace`.
 type Exchange struct {
+	Purpose  string // of the session: "spf", "dkim"
 	Question Question
 	Answer   Answer
 	Took     time.Duration

@@ -52,6 +52,8 @@ func (e *Error) Temporary() bool {
 // A question runs with the ctx of who asks it first. When that ends early, its
 // Timeout is not remembered: whoever else waits, or comes later, asks again.
 type Session struct {
+	Purpose string // what the questions are for, for Exchange; set before the first
+
 	source Source
 	budget int
 
@@ -133,7 +135,7 @@ func (s *Session) ask(ctx context.Context, q Question, f *flight) {
 	if f.givenUp {
 		s.asked[q] = nil
 	}
-	s.exchanges = append(s.exchanges, Exchange{Question: q, Answer: f.answer, Took: time.Since(start), Start: start})
+	s.exchanges = append(s.exchanges, Exchange{Purpose: s.Purpose, Question: q, Answer: f.answer, Took: time.Since(start), Start: start})
 }
 
 func (s *Session) lookup(ctx context.Context, name string, t Type) (Answer, error) {
