@@ -52,7 +52,7 @@ func methods(m *mail.Message, v Verdict) []authres.Method {
 	var all []authres.Method
 	if r.IPRev.Word != iprev.None {
 		all = append(all, authres.Method{Name: "iprev", Result: string(r.IPRev.Word), Reason: r.IPRev.Reason,
-			Properties: []authres.Property{{Type: "policy", Name: "iprev", Value: m.Envelope.Client.String()}}})
+			Properties: []authres.Property{{Type: "policy", Name: "iprev", Value: r.sender(m.Envelope).String()}}})
 	}
 	all = append(all, spfMethods(m, r)...)
 	all = append(all, dkimMethods(r)...)

@@ -27,8 +27,12 @@ type Filter struct {
 	Voids    int           // lookups of SPF that may find nothing; 2 (RFC 7208 section 4.6.4)
 	DKIM     dkim.Limits   // its Time and Author are set by Check
 	DMARC    dmarc.Options
-	IPRev    bool             // check the reverse name of the client (RFC 8601 section 2.7.3)
-	Now      func() time.Time // the clock; time.Now
+	IPRev    bool // check the reverse name of the client (RFC 8601 section 2.7.3)
+
+	Relays    []netip.Prefix // clients for which SPF and iprev are evaluated for the hop before them
+	RelayHops int            // Received fields that they write, at the least; 1
+
+	Now func() time.Time // the clock; time.Now
 }
 
 // Check judges one message. It never fails and never panics: what goes wrong
@@ -62,16 +66,19 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
 		return r
 	}
 	r.Checked = true
+	env := m.Envelope
+	if f.relayed(env.Client) {
+		r.Hop = f.hop(env, &m.Header)
+	}
 	ask := f.sessions()
 	limits := f.DKIM
 	limits.Time, limits.Author = f.now(), r.Author.Domain
 	early, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
-	env := m.Envelope
 	parallel(
-		func() { r.SPF = f.spf().Check(early, ask.spf, env.Client, env.Helo, env.MailFrom) },
+		func() { r.SPF = f.checkSPF(early, ask.spf, env, r.Hop) },
 		func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) },
-		func() { r.IPRev = f.iprev(early, ask.iprev, env.Client) },
+		func() { r.IPRev = f.iprev(early, ask.iprev, r.sender(env)) },
 		func() { f.warm(early, ask.dmarc, r.Author) },
 	)
 	late, cancel := context.WithTimeout(ctx, f.timeout())
@@ -117,17 +124,24 @@ func (f *Filter) Prefetch(ctx context.Context, env mail.Envelope, h *mail.Header
 	ctx, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
 	ask := f.sessions()
-	if h == nil {
-		parallel(
-			func() { f.spf().Check(ctx, ask.spf, env.Client, env.Helo, env.MailFrom) },
-			func() { f.iprev(ctx, ask.iprev, env.Client) },
-		)
-		return
+	var r Results
+	relayed := f.relayed(env.Client)
+	if relayed && h != nil {
+		r.Hop = f.hop(env, h)
 	}
-	parallel(
-		func() { f.warm(ctx, ask.dmarc, (&mail.Message{Header: *h}).Author()) },
-		func() { dkim.Prefetch(ctx, ask.dkim, *h, f.DKIM) },
-	)
+	var all []func()
+	// Who the client of a relay was, only the header tells.
+	if relayed == (h != nil) {
+		all = append(all,
+			func() { f.checkSPF(ctx, ask.spf, env, r.Hop) },
+			func() { f.iprev(ctx, ask.iprev, r.sender(env)) })
+	}
+	if h != nil {
+		all = append(all,
+			func() { f.warm(ctx, ask.dmarc, (&mail.Message{Header: *h}).Author()) },
+			func() { dkim.Prefetch(ctx, ask.dkim, *h, f.DKIM) })
+	}
+	parallel(all...)
 }
 
 func (f *Filter) now() time.Time {

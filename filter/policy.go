@@ -133,10 +133,13 @@ const (
 	somebody
 )
 
-// vouched leaves it unknown where the DNS failed us: that is never held
-// against the sender.
+// vouched leaves it unknown where the DNS failed us or a relay hides its client
+// from SPF: that is never held against the sender.
 func vouched(r Results) voucher {
 	v := nobody
+	if r.Hop.Reason != "" {
+		v = unknown
+	}
 	switch r.SPF.MailFrom.Word {
 	case spf.Pass:
 		return somebody
@@ -154,11 +157,4 @@ func vouched(r Results) voucher {
 	return v
 }
 
-func (p *Policy) trusts(client netip.Addr) bool {
-	for _, n := range p.Trusted {
-		if n.Contains(client) {
-			return true
-		}
-	}
-	return false
-}
+func (p *Policy) trusts(client netip.Addr) bool { return within(p.Trusted, client) }

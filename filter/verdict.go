@@ -76,6 +76,7 @@ type Edit struct {
 type Results struct {
 	Checked bool // false where nothing was asked: a trusted client, a bare newline
 	Author  mail.Author
+	Hop     Hop // before the client, where that is a trusted relay
 	IPRev   iprev.Result
 	SPF     spf.Results
 	DKIM    []dkim.Result

@@ -14,6 +14,7 @@ import (
 type View struct {
 	Envelope      EnvelopeView `json:"envelope"`
 	Author        AuthorView   `json:"author"`
+	Relay         RelayView    `json:"relay"`
 	IPRev         IPRevView    `json:"iprev"`
 	SPF           SPFView      `json:"spf"`
 	DKIM          []DKIMView   `json:"dkim"`
@@ -40,6 +41,14 @@ type AuthorView struct {
 	Domain  string   `json:"domain"`
 	Domains []string `json:"domains"`
 	Reason  string   `json:"reason"`
+}
+
+// RelayView is the hop before a trusted relay: whom SPF and iprev are about.
+type RelayView struct {
+	Behind   string `json:"behind"`    // the relay; "" where the client is none
+	ClientIP string `json:"client_ip"` // "" where it cannot be told
+	Helo     string `json:"helo"`
+	Reason   string `json:"reason"` // why it cannot be told
 }
 
 // IPRevView is View's reverse name.
@@ -139,6 +148,7 @@ func NewView(m *mail.Message, v Verdict) View {
 	return View{
 		Envelope:      EnvelopeView{address(m.Envelope.Client), m.Envelope.Helo, m.Envelope.MailFrom, list(m.Envelope.Rcpts)},
 		Author:        AuthorView{string(r.Author.Status), r.Author.Domain, list(r.Author.Domains), r.Author.Reason},
+		Relay:         RelayView{address(r.Hop.Behind), address(r.Hop.Client), r.Hop.Helo, r.Hop.Reason},
 		IPRev:         IPRevView{orElse(string(r.IPRev.Word), "none"), r.IPRev.Name, r.IPRev.Reason},
 		SPF:           newSPFView(r),
 		DKIM:          newDKIMView(r),
