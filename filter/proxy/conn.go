@@ -12,13 +12,14 @@ import (
 // said. It is never io.EOF, as the end of a connection is not the end of a
 // message: a chunk cut by the end of the connection would pass for whole.
 type readError struct {
-	text    string
-	timeout bool
+	text      string
+	timeout   bool
+	temporary bool
 }
 
 func (e *readError) Error() string   { return e.text }
 func (e *readError) Timeout() bool   { return e.timeout }
-func (e *readError) Temporary() bool { return false }
+func (e *readError) Temporary() bool { return e.temporary }
 
 // Is lets the SMTP server close a connection that is gone without further words.
 func (e *readError) Is(target error) bool { return target == net.ErrClosed && !e.timeout }
@@ -28,6 +29,9 @@ var (
 	errHungUp = &readError{text: "the connection is being closed"}
 	errIdle   = &readError{text: "the client was silent for too long", timeout: true}
 	errSlow   = &readError{text: "the client sent too slowly", timeout: true}
+
+	// errQuiet is no failure: the time of expect is over.
+	errQuiet = &readError{text: "the client has not spoken", timeout: true, temporary: true}
 )
 
 // past is a deadline that is over.
@@ -44,10 +48,16 @@ const (
 // leave in one piece.
 type conn struct {
 	net.Conn
-	limits  Limits
-	client  netip.AddrPort
-	onClose func()
-	once    sync.Once
+	gate      *gate
+	limits    Limits
+	client    netip.AddrPort // invalid if it has no address, as on a unix socket
+	local     netip.AddrPort // where the client has connected to; likewise
+	ownCheck  bool           // the balancer's own connection, or one without a client that it knows
+	exempt    bool           // from rates, greet delay and tarpit
+	counted   netip.Prefix   // as which client in the gate; under Server.mu
+	onClose   func()
+	onRefused func(Refusal)
+	once      sync.Once
 
 	writing  sync.Mutex // held while the socket takes replies
 	out      []byte     // replies not yet sent
@@ -59,6 +69,9 @@ type conn struct {
 	ahead    []byte    // read by gone, not yet by Read
 	readErr  error     // the first one stays for ever
 	since    time.Time // the last reply left then
+	until    time.Time // where it is set, reading only sees whether the client speaks before that
+	heard    bool      // the client has said something
+	stranger bool      // which was a PROXY header that is not its to send
 	turns    int       // replies since a message got on
 	inData   bool
 	ending   bool  // the message is over, its reply has not left
@@ -70,8 +83,13 @@ type conn struct {
 	farewell func(draining bool) // says 421 above TLS; nil before the first EHLO
 }
 
-func newConn(raw net.Conn, l Limits, onClose func()) *conn {
-	return &conn{Conn: raw, limits: l, client: clientOf(raw.RemoteAddr()), onClose: onClose, since: time.Now()}
+func newConn(raw net.Conn, at *gate) *conn {
+	return &conn{
+		Conn: raw, gate: at, limits: at.Limits, since: time.Now(),
+		client: clientOf(raw.RemoteAddr()), local: clientOf(raw.LocalAddr()),
+		greeted: at.Implicit, secured: at.Implicit,
+		onClose: func() {}, onRefused: func(Refusal) {},
+	}
 }
 
 // clientOf is the address as the world knows it: no IPv4-mapped form, no zone.
@@ -99,6 +117,9 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		began := time.Now()
 		n, err = c.Conn.Read(b)
+		if c.impersonates(b[:n]) {
+			continue
+		}
 		if err = c.took(n, err, began, start); err != nil || n > 0 {
 			return n, err
 		}
@@ -150,6 +171,9 @@ func (c *conn) deadline(start time.Time) time.Time {
 	if c.draining && !c.busy {
 		return past // since leaving was asked: it is to be asked again
 	}
+	if !c.until.IsZero() {
+		return c.until
+	}
 	if !c.inData {
 		return c.since.Add(c.limits.CommandTime)
 	}
@@ -177,6 +201,8 @@ func (c *conn) took(n int, err error, began, start time.Time) error {
 		return nil
 	case !errors.As(err, &ne) || !ne.Timeout():
 		c.readErr = errLost
+	case n == 0 && !c.until.IsZero():
+		return errQuiet
 	case n == 0 && (!c.inData || now.Sub(start) >= c.limits.DataIdle):
 		c.readErr = errIdle
 	}

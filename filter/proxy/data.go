@@ -60,7 +60,7 @@ func (x *session) see(tx *transaction, r io.Reader, rec *filter.Record) (e endin
 		return e
 	}
 	defer m.Close()
-	if hops(m.Header) > x.server.limits.Hops {
+	if hops(m.Header) > x.guard.limits.Hops {
 		return ending{outcome: filter.Refused, reply: own(554, "5.4.6", "too many hops, this is a mail loop ("+tx.env.ID+")")}
 	}
 	began := x.server.now()
@@ -90,7 +90,7 @@ func (x *session) receive(tx *transaction, r io.Reader, rec *filter.Record) (*ma
 	}
 	src := &source{r: r}
 	o := x.server.Spool
-	o.MaxSize = x.server.limits.MessageSize
+	o.MaxSize = x.guard.limits.MessageSize
 	o.OnHeader = func(h mail.Header) { x.server.prefetch(tx, &h) }
 	m, err := mail.Read(tx.env, src, o)
 	rec.Size = src.n
@@ -107,7 +107,7 @@ func (x *session) refused(err, read error) ending {
 	var spool *mail.SpoolError
 	switch {
 	case errors.Is(read, smtp.ErrDataTooLarge), errors.As(err, &limit) && !limit.Header:
-		return ending{outcome: filter.Refused, reply: tooLarge(x.server.limits.MessageSize)}
+		return ending{outcome: filter.Refused, reply: tooLarge(x.guard.limits.MessageSize)}
 	case limit != nil:
 		return ending{outcome: filter.Refused, reply: own(552, "5.6.0", "the header of the message is too large")}
 	case errors.As(err, &spool):

@@ -10,12 +10,16 @@ type Limits struct {
 	Connections          int           // open in all; 1000
 	ConnectionsPerClient int           // open from one IPv4 address or one IPv6 /64; 50
 	Faults               int           // refused commands and recipients in one connection, then 421; 20
+	TarpitAfter          int           // refused commands and recipients, then the refusals are delayed; 0: never
+	TarpitTime           time.Duration // of that delay; 5 s
+	Tarpitted            int           // connections delayed at once; 100
 	Turns                int           // replies in a row that no message came of, then 421; 200
 	Hops                 int           // Received fields, then 554 5.4.6; 100
 	CommandTime          time.Duration // from our reply to the end of the next command; 5 min
 	DataIdle             time.Duration // without an octet within a message; 3 min
 	DataWindow           time.Duration // over which DataRate is averaged; 1 min
-	DataRate             int64         // octets a second within a message, at least; 100
+	DataRate             int64         // octets a second within a message, at least; 100; negative: none
+	HeaderTime           time.Duration // for a balancer's PROXY header; 5 s
 	WriteTime            time.Duration // for the client to take a reply; 1 min
 }
 
@@ -26,6 +30,9 @@ func (l Limits) withDefaults() Limits {
 		Connections:          or(l.Connections, 1000),
 		ConnectionsPerClient: or(l.ConnectionsPerClient, 50),
 		Faults:               or(l.Faults, 20),
+		TarpitAfter:          l.TarpitAfter,
+		TarpitTime:           or(l.TarpitTime, 5*time.Second),
+		Tarpitted:            or(l.Tarpitted, 100),
 		Turns:                or(l.Turns, 200),
 		// RFC 5321 section 6.3: loops are found by counting Received fields,
 		// with a large limit, normally at least 100.
@@ -34,7 +41,8 @@ func (l Limits) withDefaults() Limits {
 		CommandTime: or(l.CommandTime, 5*time.Minute),
 		DataIdle:    or(l.DataIdle, 3*time.Minute),
 		DataWindow:  or(l.DataWindow, time.Minute),
-		DataRate:    or(l.DataRate, 100),
+		DataRate:    rateOr(l.DataRate, 100),
+		HeaderTime:  or(l.HeaderTime, 5*time.Second),
 		WriteTime:   or(l.WriteTime, time.Minute),
 	}
 }
@@ -47,23 +55,57 @@ func or[T int | int64 | time.Duration](v, otherwise T) T {
 	return otherwise
 }
 
+// rateOr is or for what can be switched off.
+func rateOr(v, otherwise int64) int64 {
+	if v < 0 {
+		return 0
+	}
+	return or(v, otherwise)
+}
+
 // Refusal is why a connection was not served: a closed set.
 type Refusal string
 
 // The refusals.
 const (
-	RefusedTotal    Refusal = "total"      // Limits.Connections
-	RefusedClient   Refusal = "per_client" // Limits.ConnectionsPerClient
+	RefusedTotal    Refusal = "total"        // Limits.Connections
+	RefusedClient   Refusal = "per_client"   // Limits.ConnectionsPerClient
+	RefusedRate     Refusal = "rate"         // Rates.Connections
+	RefusedHeader   Refusal = "proxy_header" // a balancer without a good PROXY header in time
+	RefusedForeign  Refusal = "proxy_forged" // a PROXY header from who is no balancer
+	RefusedTLS      Refusal = "tls"          // no TLS where it comes first
+	RefusedEarly    Refusal = "early_talker" // it spoke before the greeting
+	RefusedLeft     Refusal = "left"         // it left before the greeting
 	RefusedShutdown Refusal = "shutdown"
 )
 
-// reply is said in place of the greeting.
+// Limit is what a client was held to within a connection: a closed set.
+type Limit string
+
+// The limits.
+const (
+	LimitMessages   Limit = "message_rate"
+	LimitRecipients Limit = "recipient_rate"
+	LimitTarpit     Limit = "tarpit"
+)
+
+// reply is said in place of the greeting; "" where nobody is there to hear it.
 func (r Refusal) reply() string {
 	switch r {
 	case RefusedTotal:
 		return "421 4.3.2 too many connections, try again later\r\n"
 	case RefusedClient:
 		return "421 4.7.0 too many connections from your address, try again later\r\n"
+	case RefusedRate:
+		return "421 4.7.0 too many connections from your network in a short time, try again later\r\n"
+	case RefusedHeader:
+		return "421 4.3.5 a PROXY header is required from your address\r\n"
+	case RefusedForeign:
+		return "554 5.7.1 no PROXY header is taken from your address\r\n"
+	case RefusedEarly:
+		return "554 5.5.1 you spoke before the greeting\r\n"
+	case RefusedTLS, RefusedLeft:
+		return ""
 	}
 	return "421 4.3.2 the service is shutting down, try again later\r\n"
 }
@@ -71,9 +113,11 @@ func (r Refusal) reply() string {
 // Events tell what happens outside of messages. Every function may be nil, is
 // called from many goroutines and must return at once.
 type Events struct {
-	Opened   func(listener string)
-	Closed   func(listener string)
+	Opened   func(listener string) // a connection is there
+	Closed   func(listener string) // and gone
+	Accepted func(listener string) // it is greeted
 	Refused  func(listener string, why Refusal)
+	Limited  func(listener string, what Limit)
 	TLS      func(version string) // a client's handshake is done: "TLS1.2", "TLS1.3"
 	Upstream func(kind Trouble)   // the MTA failed us
 	Panic    func()               // a bug was contained
@@ -88,6 +132,18 @@ func (e Events) opened(listener string) {
 func (e Events) closed(listener string) {
 	if e.Closed != nil {
 		e.Closed(listener)
+	}
+}
+
+func (e Events) accepted(listener string) {
+	if e.Accepted != nil {
+		e.Accepted(listener)
+	}
+}
+
+func (e Events) limited(listener string, what Limit) {
+	if e.Limited != nil {
+		e.Limited(listener, what)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -35,26 +34,30 @@ type Server struct {
 	// when the header is whole. ctx ends with the transaction. May be nil.
 	Prefetch func(ctx context.Context, env mail.Envelope, h *mail.Header)
 
-	TLS    *tls.Config  // for STARTTLS; nil: not offered
+	// Listeners say how clients are received, by the name that Serve is given. On
+	// others there are just TLS, for STARTTLS, and Limits.
+	Listeners map[string]Listener
+	TLS       *tls.Config
+	Limits    Limits
+
 	Spool  mail.Options // MaxSize and OnHeader are the server's own
-	Limits Limits
 	Events Events
 	Log    *slog.Logger     // what is about no single message; nil: nowhere
 	Now    func() time.Time // time.Now by default
 	NewID  func() string    // unique, [0-9A-Za-z-], at most 64 octets; random by default
 
 	once   sync.Once
-	limits Limits
 	log    *slog.Logger
 	now    func() time.Time
 	newID  func() string
 	base   context.Context // of all sessions
 	cancel context.CancelFunc
+	quit   chan struct{} // closed when draining begins
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	clients   map[netip.Prefix]int
+	gates     map[string]*gate
 	draining  bool
 	empty     chan struct{} // closed when draining has come to its end
 }
@@ -63,7 +66,7 @@ type Server struct {
 const expelTime = time.Second
 
 func (s *Server) setUp() {
-	s.limits, s.log, s.now, s.newID = s.Limits.withDefaults(), s.Log, s.Now, s.NewID
+	s.log, s.now, s.newID = s.Log, s.Now, s.NewID
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -76,7 +79,8 @@ func (s *Server) setUp() {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.listeners = map[net.Listener]struct{}{}
 	s.conns = map[*conn]struct{}{}
-	s.clients = map[netip.Prefix]int{}
+	s.gates = map[string]*gate{}
+	s.quit = make(chan struct{})
 	s.empty = make(chan struct{})
 }
 
@@ -92,13 +96,14 @@ func (s *Server) Serve(ctx context.Context, name string, l net.Listener) error {
 	defer s.forget(l)
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
+	at := s.gate(name)
 	var pause time.Duration
 	for {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			s.admit(name, c)
+			s.admit(at, c)
 		case ctx.Err() != nil || s.isDraining():
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -142,65 +147,6 @@ func (s *Server) isDraining() bool {
 	return s.draining
 }
 
-// admit serves a connection, or tells it why not and closes it.
-func (s *Server) admit(name string, raw net.Conn) {
-	var g *conn
-	g = newConn(raw, s.limits, func() { s.release(name, g) })
-	if why := s.register(g); why != "" {
-		s.Events.refused(name, why)
-		_ = raw.SetDeadline(time.Now().Add(expelTime))
-		_, _ = raw.Write([]byte(why.reply()))
-		_ = raw.Close()
-		return
-	}
-	s.Events.opened(name)
-	// The library serves in a goroutine of its own and then wants the next
-	// connection, which there is none of: each has a server of its own, as what
-	// is offered depends on the MTA of the moment.
-	_ = s.library(name, g).Serve(&single{conn: g})
-}
-
-func (s *Server) register(g *conn) Refusal {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := clientKey(g.client.Addr())
-	switch {
-	case s.draining:
-		return RefusedShutdown
-	case len(s.conns) >= s.limits.Connections:
-		return RefusedTotal
-	case key.IsValid() && s.clients[key] >= s.limits.ConnectionsPerClient:
-		return RefusedClient
-	}
-	s.conns[g] = struct{}{}
-	s.clients[key]++
-	return ""
-}
-
-// clientKey is who counts as one client: an IPv4 address or an IPv6 network.
-func clientKey(a netip.Addr) netip.Prefix {
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, _ := a.Prefix(bits) // the invalid Prefix for an invalid address
-	return p
-}
-
-func (s *Server) release(name string, g *conn) {
-	s.mu.Lock()
-	delete(s.conns, g)
-	key := clientKey(g.client.Addr())
-	if s.clients[key]--; s.clients[key] <= 0 {
-		delete(s.clients, key)
-	}
-	if s.draining && len(s.conns) == 0 {
-		s.emptied()
-	}
-	s.mu.Unlock()
-	s.Events.closed(name)
-}
-
 func (s *Server) emptied() {
 	select {
 	case <-s.empty:
@@ -210,18 +156,20 @@ func (s *Server) emptied() {
 }
 
 // library makes the SMTP server of one connection.
-func (s *Server) library(name string, g *conn) *smtp.Server {
+func (s *Server) library(g *conn) *smtp.Server {
 	lib := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		x, err := newSession(s, name, g, c)
+		x, err := newSession(s, g.gate.name, g, c)
 		if err != nil {
 			return nil, err
 		}
 		return x, nil
 	}))
 	lib.Domain = s.Hostname
-	lib.TLSConfig = s.TLS
-	lib.MaxRecipients = s.limits.Recipients
-	lib.MaxMessageBytes = s.limits.MessageSize + 1 // it refuses a message of just this size
+	if g.gate.offersTLS() {
+		lib.TLSConfig = g.gate.TLS
+	}
+	lib.MaxRecipients = g.limits.Recipients
+	lib.MaxMessageBytes = g.limits.MessageSize + 1 // it refuses a message of just this size
 	lib.MaxLineLength = lineMax
 	lib.AllowInsecureAuth = true // so that it asks for mechanisms, of which there are none
 	lib.EnableSMTPUTF8 = s.Upstream.known("SMTPUTF8")
@@ -284,6 +232,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 func (s *Server) startDraining() []*conn {
 	s.mu.Lock()
+	if !s.draining {
+		close(s.quit)
+	}
 	s.draining = true
 	for l := range s.listeners {
 		_ = l.Close()

@@ -156,9 +156,10 @@ func (x *session) fault(r reply) reply {
 		return r
 	}
 	x.faults++
-	if x.faults > x.server.limits.Faults {
+	if x.faults > x.guard.limits.Faults {
 		return tooManyFaults()
 	}
+	x.hold()
 	return r
 }
 
@@ -180,8 +181,11 @@ func (x *session) mail(from string, o *smtp.MailOptions) reply {
 			return refused
 		}
 	}
-	if o.Size > x.server.limits.MessageSize {
-		return tooLarge(x.server.limits.MessageSize)
+	if o.Size > x.guard.limits.MessageSize {
+		return tooLarge(x.guard.limits.MessageSize)
+	}
+	if r, ok := x.sparing(); !ok {
+		return r
 	}
 	if !x.guard.begin() {
 		return shuttingDown()
@@ -266,6 +270,9 @@ func (x *session) rcpt(to string) reply {
 	forward, refused := path(to, tx.env.SMTPUTF8, "5.1.3")
 	if refused.code != 0 {
 		return refused
+	}
+	if !x.within(x.guard.gate.recipients, LimitRecipients) {
+		return own(450, "4.7.0", "too many recipients from your network, try again later")
 	}
 	r, err := x.link.rcpt(forward, nil)
 	if err != nil {

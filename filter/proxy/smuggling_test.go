@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -165,7 +166,7 @@ func throughLibrary(t *testing.T, stream string) string {
 	srv.ErrorLog = libraryLog{slog.New(slog.DiscardHandler)}
 	ours, theirs := net.Pipe()
 	defer ours.Close()
-	srv.Serve(&single{conn: newConn(theirs, Limits{}.withDefaults(), func() {})})
+	srv.Serve(&single{conn: newConn(theirs, newGate("test", Listener{}, time.Now))})
 	defer srv.Shutdown(context.Background())
 	go io.Copy(io.Discard, ours)
 	go io.WriteString(ours, "EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<a@b.c>\r\nDATA\r\n"+stream)

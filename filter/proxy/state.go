@@ -130,3 +130,57 @@ func (c *conn) gone() bool {
 	}
 	return c.readErr != nil
 }
+
+// expect sets until when reading waits for octets that need not come: then
+// errQuiet is given, and nothing else follows from it. The zero time ends this.
+func (c *conn) expect(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = until
+}
+
+// commandTime begins the client's time for a command.
+func (c *conn) commandTime() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = time.Now()
+}
+
+// unread gives octets back, for the next Read.
+func (c *conn) unread(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = append(b, c.ahead...)
+}
+
+// known marks that the peer may send a PROXY header.
+func (c *conn) known() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = true
+}
+
+// impersonates sees the first octets that the client sends, and ends a
+// connection that begins with a PROXY header which is not its to send.
+func (c *conn) impersonates(b []byte) bool {
+	c.mu.Lock()
+	c.stranger = !c.heard && !c.gate.Implicit && foreignHeader(b)
+	found := c.stranger
+	c.hung = c.hung || found
+	c.heard = c.heard || len(b) > 0
+	early := !c.until.IsZero()
+	c.mu.Unlock()
+	if found && !early {
+		_, _ = c.Write([]byte(RefusedForeign.reply()))
+		c.onRefused(RefusedForeign)
+	}
+	return found
+}
+
+// foreign tells whether the connection began with a PROXY header which was not
+// its to send.
+func (c *conn) foreign() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stranger
+}
