@@ -35,7 +35,7 @@ var (
 )
 
 // past is a deadline that is over.
-var past = time.Unix(1, 0)
+func past() time.Time { return time.Unix(1, 0) }
 
 const (
 	writeBuffer = 4 << 10
@@ -169,7 +169,7 @@ func (c *conn) prepare(b []byte, start time.Time, sent error) (int, error) {
 // one octet a minute does not prolong it.
 func (c *conn) deadline(start time.Time) time.Time {
 	if c.draining && !c.busy {
-		return past // since leaving was asked: it is to be asked again
+		return past() // since leaving was asked: it is to be asked again
 	}
 	if !c.until.IsZero() {
 		return c.until

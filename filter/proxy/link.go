@@ -55,7 +55,7 @@ func (o offers) has(keyword string) bool { _, ok := o[keyword]; return ok }
 func newLink(ctx context.Context, c net.Conn, t Times) *link {
 	l := &link{times: t}
 	l.use(c)
-	l.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(past); _ = c.Close() })
+	l.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(past()); _ = c.Close() })
 	return l
 }
 

@@ -101,7 +101,7 @@ func (c *conn) expel() {
 
 // wake interrupts what waits for the client, which then finds out why. A closed
 // socket needs no waking.
-func (c *conn) wake() { _ = c.Conn.SetReadDeadline(past) }
+func (c *conn) wake() { _ = c.Conn.SetReadDeadline(past()) }
 
 // shuttingDown tells whether the server ends this connection.
 func (c *conn) shuttingDown() bool {
