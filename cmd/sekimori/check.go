@@ -14,15 +14,15 @@ import (
 
 	"sekimori/config"
 	"sekimori/filter"
-	"sekimori/filter/dns"
 	"sekimori/filter/mail"
 )
 
 // checkFlags are what a client would have said around the message.
 type checkFlags struct {
-	config, ip, helo, from, resolver, time string
-	rcpts, zones                           []string
-	json                                   bool
+	sourceFlags
+	config, ip, helo, from, time string
+	rcpts                        []string
+	json                         bool
 }
 
 func newCheck() *cobra.Command {
@@ -50,14 +50,13 @@ that cannot be read, say); 2 for a wrong command line.`,
 			return f.run(c, name)
 		},
 	}
+	f.add(c)
 	fl := c.Flags()
 	fl.StringVar(&f.config, "config", "", "configuration `FILE` whose policy decides (default: every key at its default)")
 	fl.StringVar(&f.ip, "ip", "", "`ADDRESS` of the client; without it SPF has nothing to check")
 	fl.StringVar(&f.helo, "helo", "", "`NAME` that the client gave in EHLO")
 	fl.StringVar(&f.from, "from", "", "`ADDRESS` of MAIL FROM; empty is the null sender")
 	fl.StringArrayVar(&f.rcpts, "rcpt", nil, "`ADDRESS` of a recipient; may be repeated")
-	fl.StringArrayVar(&f.zones, "zone", nil, "master `FILE` that answers in place of the DNS; may be repeated")
-	fl.StringVar(&f.resolver, "resolver", "", "`ADDRESS:PORT` of the DNS server to ask")
 	fl.StringVar(&f.time, "time", "", "clock for expiry dates, as `RFC3339` (default: now)")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	return c
@@ -160,21 +159,6 @@ func (f *checkFlags) load() (config.Config, error) {
 		return config.Default(), nil
 	}
 	return loadConfig(f.config)
-}
-
-func (f *checkFlags) source(cfg config.Config) (dns.Source, error) {
-	switch {
-	case len(f.zones) > 0 && f.resolver != "":
-		return nil, usageError{errors.New("--zone and --resolver exclude each other")}
-	case len(f.zones) > 0:
-		return dns.LoadZones(f.zones...)
-	case f.resolver != "":
-		if _, err := netip.ParseAddrPort(f.resolver); err != nil {
-			return nil, usageError{fmt.Errorf("--resolver %q is not ADDRESS:PORT", f.resolver)}
-		}
-		cfg.DNS.Servers = []string{f.resolver}
-	}
-	return newResolver(cfg)
 }
 
 // readMessage takes a message from a file, or from standard input for "-".
