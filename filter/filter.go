@@ -20,19 +20,18 @@ import (
 
 // Filter judges messages. Immutable: a reload makes a new one.
 type Filter struct {
-	Policy   Policy
+	Rules    // of recipients who are no tenant's
+	Mixed    Mixed
 	Resolver dns.Source
 	Timeout  time.Duration // of the lookups of SPF and DKIM, and once more of DMARC; 20 s (RFC 7208 section 4.6.4)
 	Queries  int           // different questions to the DNS for one message; 60, never less than 48
-	Voids    int           // lookups of SPF that may find nothing; 2 (RFC 7208 section 4.6.4)
-	DKIM     dkim.Limits   // its Time and Author are set by Check
-	DMARC    dmarc.Options
-	IPRev    bool // check the reverse name of the client (RFC 8601 section 2.7.3)
 
 	Relays    []netip.Prefix // clients for which SPF and iprev are evaluated for the hop before them
 	RelayHops int            // Received fields that they write, at the least; 1
 
 	Now func() time.Time // the clock; time.Now
+
+	tenants *tenants // see WithTenants
 }
 
 // Check judges one message. It never fails and never panics: what goes wrong
@@ -43,7 +42,27 @@ func (f *Filter) Check(ctx context.Context, m *mail.Message) (v Verdict) {
 			v = fault(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	return f.Policy.Decide(m, f.gather(ctx, m))
+	return f.judge(ctx, m)
+}
+
+// judge decides by the rules of each recipient. One verdict holds for all: that
+// of the strictest rules or of the mildest.
+func (f *Filter) judge(ctx context.Context, m *mail.Message) Verdict {
+	var verdict Verdict
+	found := map[string]Results{}
+	for i, p := range f.parties(m.Envelope.Rcpts) {
+		one := *f
+		one.Rules = p.rules
+		if _, known := found[p.methods]; !known {
+			found[p.methods] = one.gather(ctx, m)
+		}
+		v := one.Policy.Decide(m, found[p.methods])
+		v.Tenants = p.names
+		if i == 0 || f.Mixed.prefers(v, verdict) {
+			verdict = v
+		}
+	}
+	return verdict
 }
 
 // fault is the verdict on a message that we could not judge for a fault of ours.

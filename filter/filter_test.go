@@ -43,7 +43,7 @@ func read(t *testing.T, mailFrom, text string) *mail.Message {
 const plain = "From: a@example.com\r\nTo: b@example.net\r\nSubject: x\r\n\r\nhello\r\n"
 
 func testFilter(source dns.Source) *Filter {
-	return &Filter{Policy: testPolicy(), Resolver: source}
+	return &Filter{Rules: Rules{Policy: testPolicy()}, Resolver: source}
 }
 
 func TestCheck(t *testing.T) {

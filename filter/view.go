@@ -118,6 +118,7 @@ type VerdictView struct {
 	Action      string    `json:"action"`
 	Reason      string    `json:"reason"`
 	Shadow      bool      `json:"shadow"`
+	Tenants     []string  `json:"tenants"` // by whose rules; none: by those of everybody else
 	Setting     string    `json:"setting"` // key of the configuration that decides such mail, "" if none does
 	Explanation string    `json:"explanation"`
 	Reply       ReplyView `json:"reply"`
@@ -156,7 +157,7 @@ func NewView(m *mail.Message, v Verdict) View {
 		DMARC:         newDMARCView(r),
 		Impersonation: []string{},
 		Defects:       defects(m),
-		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, setting(v.Reason), v.Explanation,
+		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, list(v.Tenants), setting(v.Reason), v.Explanation,
 			ReplyView{v.Reply.Code, v.Reply.Enhanced, v.Reply.Text}},
 		Edit: newEditView(m, v.Edit),
 		DNS:  DNSView{dns.Questions(r.DNS), dns.Elapsed(r.DNS).Seconds()},

@@ -15,21 +15,29 @@ import (
 
 // newFilter builds the core.
 func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
-	policy, err := newPolicy(cfg)
+	rules, err := newRules(cfg, cfg.Policy)
 	if err != nil {
 		return nil, err
 	}
 	return &filter.Filter{
-		Policy:   policy,
+		Rules:    rules,
 		Resolver: source,
 		Timeout:  time.Duration(cfg.DNS.MessageTimeout),
 		Queries:  cfg.DNS.MessageQueries,
-		Voids:    cfg.Policy.SPF.MaxVoidLookups,
-		DKIM:     dkim.Limits{Signatures: cfg.Policy.DKIM.MaxSignatures, MinRSABits: cfg.Policy.DKIM.MinRSABits},
-		DMARC:    dmarc.Options{StrictTreeWalk: cfg.Policy.DMARC.StrictTreeWalk},
-		IPRev:    cfg.Policy.IPRev.Enabled,
 		Now:      time.Now,
 	}, nil
+}
+
+// newRules makes rules of one policy of the configuration.
+func newRules(cfg config.Config, p config.Policy) (filter.Rules, error) {
+	policy, err := newPolicy(cfg, p)
+	return filter.Rules{
+		Policy: policy,
+		Voids:  p.SPF.MaxVoidLookups,
+		DKIM:   dkim.Limits{Signatures: p.DKIM.MaxSignatures, MinRSABits: p.DKIM.MinRSABits},
+		DMARC:  dmarc.Options{StrictTreeWalk: p.DMARC.StrictTreeWalk},
+		IPRev:  p.IPRev.Enabled,
+	}, err
 }
 
 // newResolver asks the configured servers, or the system's, through a cache.
@@ -54,12 +62,11 @@ func newClient(servers []string) (*dns.Client, error) {
 	return dns.NewClient(servers...)
 }
 
-func newPolicy(cfg config.Config) (filter.Policy, error) {
+func newPolicy(cfg config.Config, c config.Policy) (filter.Policy, error) {
 	id, err := authservID(cfg)
 	if err != nil {
 		return filter.Policy{}, err
 	}
-	c := cfg.Policy
 	return filter.Policy{
 		AuthservID:      id,
 		Aliases:         cfg.AuthservIDAliases,
@@ -73,7 +80,7 @@ func newPolicy(cfg config.Config) (filter.Policy, error) {
 		TempError:       action(c.DMARC.TempError),
 		Explain:         c.SPF.Explain,
 		HelpURL:         c.HelpURL,
-		Replies:         newReplies(cfg.Policy.Replies),
+		Replies:         newReplies(c.Replies),
 	}, nil
 }
 
