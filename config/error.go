@@ -55,9 +55,9 @@ func (p Problem) text(file string) string {
 		b.WriteByte(' ')
 	}
 	if p.Key != "" {
-		b.WriteString(shorten(p.Key, 120) + ": ")
+		b.WriteString(strings.Map(visible, shorten(p.Key, 120)) + ": ")
 	}
-	b.WriteString(p.Message)
+	b.WriteString(strings.Map(visible, p.Message))
 	if p.Excerpt != "" {
 		b.WriteString("\n" + p.Excerpt)
 	}

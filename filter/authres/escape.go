@@ -36,13 +36,22 @@ func clean(s string, international bool) string {
 	return b.String()
 }
 
-// pvalue writes a cleaned value as RFC 8601 section 2.2 has it: bare if it is a
-// token, an address or a domain, else as a quoted-string.
-func pvalue(s string) string {
-	if isToken(s) || isPlainAddress(s) {
+// idvalue writes a cleaned value as RFC 2045 section 5.1 has it: bare if it is a
+// token, else as a quoted-string.
+func idvalue(s string) string {
+	if isToken(s) {
 		return s
 	}
 	return quote(s)
+}
+
+// pvalue is idvalue for a property (RFC 8601 section 2.2), where an address or a
+// domain may stand bare too.
+func pvalue(s string) string {
+	if isPlainAddress(s) {
+		return s
+	}
+	return idvalue(s)
 }
 
 // quote makes a quoted-string (RFC 5322 section 3.2.4).
