@@ -68,7 +68,7 @@ func (r Results) id() string {
 	if id == "" {
 		return "invalid"
 	}
-	return pvalue(id)
+	return idvalue(id)
 }
 
 // words are the parts of one resinfo between which the field may be folded; nil
