@@ -47,8 +47,13 @@ type Config struct {
 	// Default: "30s". Limits: "0s" to "1h".
 	ShutdownTimeout Duration `toml:"shutdown_timeout" min:"0s" max:"1h"`
 
-	// The front door, where clients deliver their mail.
-	Listener Listener `toml:"listener"`
+	// The front door, where clients deliver their mail. Several of them, each with
+	// keys of its own: write [[listener]] for each. One may be written [listener].
+	Listeners []Listener `toml:"listener"`
+
+	// Certificates from an authority that speaks ACME (RFC 8555), for listeners
+	// without tls_certificate.
+	ACME ACME `toml:"acme"`
 
 	// Where a message is kept while it is judged.
 	Spool Spool `toml:"spool"`
@@ -69,77 +74,24 @@ type Config struct {
 	Log Log `toml:"log"`
 }
 
-// Listener is the table [listener].
-type Listener struct {
-	// Address and port to listen on. ":25" is port 25 on all addresses, IPv4 and
-	// IPv6; port 0 is any free port.
-	// Default: ":25".
-	Address string `toml:"address" check:"listen"`
-
-	// Connections at the same time. One more is answered 421.
-	// Default: 1000. Limits: 1 to 100000.
-	MaxConnections int `toml:"max_connections" min:"1" max:"100000"`
-
-	// Connections at the same time from one client address. One more is
-	// answered 421.
-	// Default: 20. Limits: 1 to 100000.
-	MaxConnectionsPerClient int `toml:"max_connections_per_client" min:"1" max:"100000"`
-
-	// Size of a message with its header, announced by SIZE (RFC 1870). A larger
-	// one is refused with 552 5.3.4. Not more than the MTA's own limit is of use.
-	// RFC 5321 section 4.5.3.1.7 wants 64 KiB at least.
-	// Default: "50MiB". Limits: "64KiB" to "1GiB".
-	MaxMessageSize Size `toml:"max_message_size" min:"64KiB" max:"1GiB"`
-
-	// Recipients of one message. One more is answered 452 4.5.3, and the client
-	// sends again for the rest. RFC 5321 section 4.5.3.1.8 wants 100 at least;
-	// fewer make honest clients send the same message several times.
-	// Default: 100. Limits: 1 to 10000.
-	MaxRecipients int `toml:"max_recipients" min:"1" max:"10000"`
-
-	// How long a client may be silent between commands before it gets 421. RFC
-	// 5321 section 4.5.3.2.7 wants 5 minutes at least.
-	// Default: "5m". Limits: "1s" to "1h".
-	CommandTimeout Duration `toml:"command_timeout" min:"1s" max:"1h"`
-
-	// How long a client may be silent within a message. The time starts anew
-	// with each byte that comes; min_data_rate bounds the whole. RFC 5321 section
-	// 4.5.3.2.5 lets clients take 3 minutes for a block.
-	// Default: "3m". Limits: "1s" to "1h".
-	DataTimeout Duration `toml:"data_timeout" min:"1s" max:"1h"`
-
-	// Bytes a second that a client must send within a message, on average over
-	// one minute. A slower one is cut off: it only holds a connection. "0B"
-	// switches this off.
-	// Default: "64B". Limits: "0B" to "1MiB".
-	MinDataRate Size `toml:"min_data_rate" min:"0B" max:"1MiB"`
-
-	// Commands of one connection that end in an error before it gets 421:
-	// syntax errors, unknown commands, refused recipients.
-	// Default: 20. Limits: 1 to 10000.
-	MaxErrors int `toml:"max_errors" min:"1" max:"10000"`
-
-	// File with our certificate and its chain, PEM. It and tls_key are read
-	// again when they change. Both "" means no STARTTLS (RFC 3207).
-	// Default: "".
-	TLSCertificate string `toml:"tls_certificate" check:"path" empty:"ok"`
-
-	// File with the certificate's private key, PEM.
-	// Default: "".
-	TLSKey string `toml:"tls_key" check:"path" empty:"ok"`
-
-	// The oldest version of TLS that is spoken. Older than 1.2 is forbidden by
-	// RFC 8996.
-	// Default: "1.2". One of: "1.2", "1.3".
-	TLSMinVersion string `toml:"tls_min_version" oneof:"1.2|1.3"`
-}
-
 // Spool is the table [spool].
 type Spool struct {
 	// Bytes of one message that are kept in memory. A larger message goes on in
 	// a temporary file without a name, which is gone with the process.
 	// Default: "256KiB". Limits: "4KiB" to "64MiB".
 	Memory Size `toml:"memory" min:"4KiB" max:"64MiB"`
+
+	// Bytes of all messages together that are kept in memory. When they get
+	// short, messages go to files earlier; when there is nothing left, clients
+	// get 452 4.3.1 and keep their mail. A connection that brings a message needs
+	// 16 KiB at least.
+	// Default: "256MiB". Limits: "1MiB" to "1024GiB".
+	MemoryTotal Size `toml:"memory_total" min:"1MiB" max:"1024GiB"`
+
+	// Bytes of all temporary files together. What goes beyond is answered
+	// 452 4.3.1, before the disk is full.
+	// Default: "8GiB". Limits: "1MiB" to "1024GiB".
+	DiskTotal Size `toml:"disk_total" min:"1MiB" max:"1024GiB"`
 
 	// Directory of the temporary files. When it is full, clients get 452 4.3.1
 	// and keep their mail. "" takes that of the operating system: $TMPDIR, else

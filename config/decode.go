@@ -49,6 +49,7 @@ const (
 	passed markKind = iota // by the header of a table below it: its own may follow
 	headed                 // by its own header
 	dotted                 // by a dotted key: more dotted keys may follow
+	listed                 // by [[...]]: more of them may follow
 	closed                 // a value or an inline table
 )
 
@@ -122,6 +123,9 @@ func (d *decoder) header(parts []part, list bool) *table {
 		kind := passed
 		if i == len(parts)-1 {
 			kind = headed
+			if field, ok := t.field(p.name); list && ok && isTables(field) {
+				return d.add(field, t.join(p.name), p.span)
+			}
 		}
 		below, ok := d.enter(t, p)
 		if !ok {
@@ -150,6 +154,8 @@ func (d *decoder) enter(t table, p part) (table, bool) {
 	switch {
 	case !ok:
 		d.fault(path, p.span, "unknown table%s", suggestion(t, p.name))
+	case isTables(field):
+		return lastTable(field, path), true
 	case !isTable(field):
 		d.fault(path, p.span, "holds a value and is no table: write %s = %s", keyText(p.name), literal(field))
 	default:

@@ -6,19 +6,13 @@ import "time"
 func Default() Config {
 	return Config{
 		ShutdownTimeout: Duration(30 * time.Second),
-		Listener: Listener{
-			Address:                 ":25",
-			MaxConnections:          1000,
-			MaxConnectionsPerClient: 20,
-			MaxMessageSize:          50 << 20,
-			MaxRecipients:           100,
-			CommandTimeout:          Duration(5 * time.Minute),
-			DataTimeout:             Duration(3 * time.Minute),
-			MinDataRate:             64,
-			MaxErrors:               20,
-			TLSMinVersion:           "1.2",
+		Listeners:       []Listener{defaultListener()},
+		ACME: ACME{
+			Cache:       "/var/lib/sekimori/acme",
+			Directory:   "https://acme-v02.api.letsencrypt.org/directory",
+			HTTPAddress: ":80",
 		},
-		Spool: Spool{Memory: 256 << 10},
+		Spool: Spool{Memory: 256 << 10, MemoryTotal: 256 << 20, DiskTotal: 8 << 30},
 		Upstream: Upstream{
 			Address:        "127.0.0.1:10025",
 			TLS:            "none",
@@ -43,5 +37,29 @@ func Default() Config {
 		},
 		Admin: Admin{Address: "127.0.0.1:9925"},
 		Log:   Log{Level: "info"},
+	}
+}
+
+// defaultListener is what holds where a [[listener]] says nothing.
+func defaultListener() Listener {
+	return Listener{
+		Address:                 ":25",
+		SocketMode:              "0660",
+		MaxConnections:          1000,
+		MaxConnectionsPerClient: 20,
+		ConnectionRate:          "0",
+		MessageRate:             "0",
+		RecipientRate:           "0",
+		MaxMessageSize:          50 << 20,
+		MaxRecipients:           100,
+		CommandTimeout:          Duration(5 * time.Minute),
+		DataTimeout:             Duration(3 * time.Minute),
+		MinDataRate:             64,
+		MaxErrors:               20,
+		TarpitDelay:             Duration(5 * time.Second),
+		TarpitConnections:       100,
+		TLS:                     "starttls",
+		TLSMinVersion:           "1.2",
+		ProxyProtocol:           ProxyProtocol{Timeout: Duration(5 * time.Second)},
 	}
 }

@@ -1,14 +1,21 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
-// Keep is next with the values of present at all keys that fixed names: what a
+// Keep is next with the values of present at the keys that are named: what a
 // running program can take over of a new file. Neither is changed.
-func Keep(present, next Config, fixed func(key string) bool) Config {
-	from, to := leaves(reflect.ValueOf(present), ""), leaves(reflect.ValueOf(&next).Elem(), "")
-	for i := range to {
-		if fixed(to[i].key) {
-			to[i].v.Set(from[i].v)
+func Keep(present, next Config, fixed ...string) Config {
+	next.Listeners = slices.Clone(next.Listeners)
+	from := map[string]reflect.Value{}
+	for _, l := range leaves(reflect.ValueOf(present), "") {
+		from[l.key] = l.v
+	}
+	for _, to := range leaves(reflect.ValueOf(&next).Elem(), "") {
+		if v, ok := from[to.key]; ok && slices.Contains(fixed, to.key) {
+			to.v.Set(v)
 		}
 	}
 	return next

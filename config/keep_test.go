@@ -9,16 +9,16 @@ import (
 func TestKeep(t *testing.T) {
 	present, next := Default(), Default()
 	next.Hostname = "new.example.net"
-	next.Listener.Address = ":2525"
+	next.Admin.Address = ":2525"
 	next.Policy.Mode = "shadow"
 	next.Policy.Replies = map[string]string{"spf_fail": "no"}
 	before := literalAll(next)
-	kept := Keep(present, next, func(key string) bool { return strings.HasSuffix(key, ".address") || key == "policy.replies" })
+	kept := Keep(present, next, "admin.address", "policy.replies")
 	want := []string{`hostname: "" -> "new.example.net"`, `policy.mode: "enforce" -> "shadow"`}
 	if got := Diff(present, kept); !slices.Equal(got, want) {
 		t.Errorf("taken over: %q", got)
 	}
-	want = []string{`listener.address: ":25" -> ":2525"`, `policy.replies: {} -> {spf_fail = "no"}`}
+	want = []string{`policy.replies: {} -> {spf_fail = "no"}`, `admin.address: "127.0.0.1:9925" -> ":2525"`}
 	if got := Diff(kept, next); !slices.Equal(got, want) {
 		t.Errorf("left for later: %q", got)
 	}

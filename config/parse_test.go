@@ -66,24 +66,24 @@ func TestParse(t *testing.T) {
 		{"byte order mark alone", byteOrderMark, Default()},
 		{"byte order mark", byteOrderMark + `hostname = "mx.example.com"`, set(func(c *Config) { c.Hostname = "mx.example.com" })},
 		{"CRLF", "[log]\r\nlevel = \"debug\"\r\n", set(func(c *Config) { c.Log.Level = "debug" })},
-		{"inline", `spool = { memory = "1MiB", directory = '/var/spool' }`, set(func(c *Config) { c.Spool = Spool{1 << 20, "/var/spool"} })},
+		{"inline", `spool = { memory = "1MiB", directory = '/var/spool' }`, set(func(c *Config) { c.Spool.Memory, c.Spool.Directory = 1<<20, "/var/spool" })},
 		{"dotted", "policy.dmarc.reject = 'strict'\npolicy.mode = 'shadow'", set(func(c *Config) { c.Policy.DMARC.Reject, c.Policy.Mode = "strict", "shadow" })},
 		{"table below first", "[policy.spf]\nfail = 'tag'\n[policy]\nmode = 'shadow'", set(func(c *Config) { c.Policy.SPF.Fail, c.Policy.Mode = "tag", "shadow" })},
 		{"quoted key", `"log"."level" = "warn"`, set(func(c *Config) { c.Log.Level = "warn" })},
 		{"numbers", "listener.max_recipients = 0x20\nlistener.max_message_size = 1_000_000\nspool.memory = '65536'", set(func(c *Config) {
-			c.Listener.MaxRecipients, c.Listener.MaxMessageSize, c.Spool.Memory = 32, 1e6, 64<<10
+			c.Listeners[0].MaxRecipients, c.Listeners[0].MaxMessageSize, c.Spool.Memory = 32, 1e6, 64<<10
 		})},
 		{"networks", `trusted_networks = ["192.0.2.0/24", "2001:db8::25"]`, set(func(c *Config) {
 			c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::25/128")}
 		})},
 		{"list over lines", "dns.servers = [\n  '::1', # ours\n  '192.0.2.53:5353',\n]", set(func(c *Config) { c.DNS.Servers = []string{"::1", "192.0.2.53:5353"} })},
 		{"off", "admin.address = ''\nlistener.min_data_rate = 0\nshutdown_timeout = '0s'\ndns.cache_entries = 0", set(func(c *Config) {
-			c.Admin.Address, c.Listener.MinDataRate, c.ShutdownTimeout, c.DNS.CacheEntries = "", 0, 0, 0
+			c.Admin.Address, c.Listeners[0].MinDataRate, c.ShutdownTimeout, c.DNS.CacheEntries = "", 0, 0, 0
 		})},
 		{"replies", "[policy.replies]\nspf_fail = \"{client} is\\nnot {sender}: {help}\"", set(func(c *Config) {
 			c.Policy.Replies = map[string]string{"spf_fail": "{client} is\nnot {sender}: {help}"}
 		})},
-		{"any port twice", "listener.address = ':0'\nadmin.address = ':0'", set(func(c *Config) { c.Listener.Address, c.Admin.Address = ":0", ":0" })},
+		{"any port twice", "listener.address = ':0'\nadmin.address = ':0'", set(func(c *Config) { c.Listeners[0].Address, c.Admin.Address = ":0", ":0" })},
 		{"underscored reason", "policy.replies.dmarc_fail_reject = 'no'", set(func(c *Config) { c.Policy.Replies = map[string]string{"dmarc_fail_reject": "no"} })},
 	}
 	for _, c := range cases {
@@ -154,8 +154,8 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Default()
-	c.Listener.MaxRecipients = -1
-	c.Listener.TLSKey = "key.pem"
+	c.Listeners[0].MaxRecipients = -1
+	c.Listeners[0].TLSKey = "key.pem"
 	c.TrustedNetworks = []netip.Prefix{{}}
 	want := "trusted_networks[0]: not a network\n" +
 		"listener.max_recipients: -1 is out of range: 1 to 10000\n" +
@@ -168,7 +168,7 @@ func TestValidate(t *testing.T) {
 // A check of the program's own is told with the others and with its place.
 func TestCheck(t *testing.T) {
 	unreadable := func(c Config) []Problem {
-		return []Problem{{Key: "listener.tls_key", Message: c.Listener.TLSKey + ": no such file"}, {Key: "hostname", Message: "none"}}
+		return []Problem{{Key: "listener.tls_key", Message: c.Listeners[0].TLSKey + ": no such file"}, {Key: "hostname", Message: "none"}}
 	}
 	_, err := Parse("x", []byte("listener.tls_certificate = 'c'\nlistener.tls_key = 'k'\nlog.level = ''\n"), unreadable)
 	want := "x:2:20: listener.tls_key: k: no such file\n    2 | listener.tls_key = 'k'\n      |                    ^~~\n" +
@@ -209,7 +209,7 @@ func TestRubbishIsBounded(t *testing.T) {
 
 func TestDiff(t *testing.T) {
 	c := Default()
-	c.Listener.MaxRecipients = 200
+	c.Listeners[0].MaxRecipients = 200
 	c.Policy.Replies = map[string]string{"b": "2", "a": "1"}
 	c.DNS.Servers = []string{"::1"}
 	want := []string{

@@ -31,7 +31,7 @@ type manual map[string]map[string]string
 func readManual(t *testing.T) manual {
 	t.Helper()
 	m := manual{}
-	for _, name := range []string{"config.go", "policy.go"} {
+	for _, name := range []string{"config.go", "listener.go", "policy.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func (m manual) sample(b *strings.Builder, v reflect.Value, path string) {
 	var tables []int
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if isTable(v.Field(i)) {
+		if isTable(v.Field(i)) || isTables(v.Field(i)) {
 			tables = append(tables, i)
 			continue
 		}
@@ -70,9 +70,15 @@ func (m manual) sample(b *strings.Builder, v reflect.Value, path string) {
 		key := table{path: path}.join(f.Tag.Get("toml"))
 		b.WriteByte('\n')
 		m.comment(b, m[v.Type().Name()][f.Name])
-		b.WriteString("[" + key + "]\n")
-		if v.Field(i).Kind() == reflect.Struct {
+		switch {
+		case isTables(v.Field(i)):
+			b.WriteString("[[" + key + "]]\n")
+			m.sample(b, v.Field(i).Index(0), key)
+		case v.Field(i).Kind() == reflect.Struct:
+			b.WriteString("[" + key + "]\n")
 			m.sample(b, v.Field(i), key)
+		default:
+			b.WriteString("[" + key + "]\n")
 		}
 	}
 }
@@ -123,9 +129,9 @@ func TestSampleByLibrary(t *testing.T) {
 		t.Error(diff)
 	}
 	var d Config
-	full := reflect.ValueOf(&d).Elem()
 	decoder := newDecoder(data, &d)
 	decoder.document()
+	full := reflect.ValueOf(&d).Elem()
 	for _, l := range leaves(full, "") {
 		if _, ok := decoder.values[l.key]; !ok && l.key != "policy.replies" {
 			t.Errorf("%s is not in the sample", l.key)
@@ -144,6 +150,8 @@ func TestManualLimits(t *testing.T) {
 			switch {
 			case v.Field(i).Kind() == reflect.Struct:
 				check(v.Field(i))
+			case isTables(v.Field(i)):
+				check(v.Field(i).Index(0))
 			case doc == "":
 				t.Errorf("%s.%s has no comment", v.Type().Name(), f.Name)
 			case v.Field(i).Kind() != reflect.Map:

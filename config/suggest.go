@@ -28,7 +28,7 @@ func suggestion(t table, name string) string {
 	var places []string
 	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	root := table{v: reflect.ValueOf(Default())}
-	if field, ok := root.field(name); ok && isTable(field) {
+	if field, ok := root.field(name); ok && (isTable(field) || isTables(field)) {
 		return fmt.Sprintf("; [%s] is a table of its own", name)
 	} else if ok {
 		return fmt.Sprintf("; %q stands before the first [table]", name)
@@ -50,7 +50,10 @@ func paths(v reflect.Value, path string) []string {
 	for i := range v.NumField() {
 		key := table{path: path}.join(v.Type().Field(i).Tag.Get("toml"))
 		all = append(all, key)
-		if v.Field(i).Kind() == reflect.Struct {
+		switch {
+		case isTables(v.Field(i)):
+			all = append(all, paths(newTable(v.Field(i)), key)...)
+		case v.Field(i).Kind() == reflect.Struct:
 			all = append(all, paths(v.Field(i), key)...)
 		}
 	}

@@ -23,6 +23,15 @@ func checkText(form, s string) error {
 		return checkHost(s)
 	case "listen":
 		return checkListen(s)
+	case "name":
+		return checkName(s)
+	case "mode":
+		return checkMode(s)
+	case "rate":
+		_, _, err := ParseRate(s)
+		return err
+	case "email":
+		return checkEmail(s)
 	case "dial":
 		return checkDial(s)
 	case "server":
@@ -89,6 +98,9 @@ func checkHost(s string) error {
 }
 
 func checkListen(s string) error {
+	if network, path := Network(s); network == "unix" {
+		return checkSocket(path)
+	}
 	host, _, err := splitAddress(s, 0)
 	if err != nil {
 		return err

@@ -132,14 +132,11 @@ func conflicts(c *Config) []conflict {
 			all = append(all, conflict{Problem{Key: key, Message: message}, other})
 		}
 	}
-	l, u := c.Listener, c.Upstream
-	add(l.TLSCertificate != "" && l.TLSKey == "", "listener.tls_certificate", "listener.tls_key", "needs listener.tls_key")
-	add(l.TLSKey != "" && l.TLSCertificate == "", "listener.tls_key", "listener.tls_certificate", "needs listener.tls_certificate")
+	u := c.Upstream
+	listenerConflicts(c, add)
 	add(u.TLSName != "" && u.TLS == "none", "upstream.tls_name", "upstream.tls", `does nothing with upstream.tls = "none"`)
 	add(u.TLSCA != "" && u.TLS != "verified", "upstream.tls_ca", "upstream.tls", `does nothing unless upstream.tls = "verified"`)
+	add(c.Spool.MemoryTotal < c.Spool.Memory, "spool.memory_total", "spool.memory", "is less than spool.memory, which is of one message")
 	add(c.DNS.MessageTimeout < c.DNS.Timeout, "dns.message_timeout", "dns.timeout", "is shorter than dns.timeout")
-	add(meet(l.Address, u.Address), "upstream.address", "listener.address",
-		"is listener.address, so that mail would go in circles")
-	add(meet(l.Address, c.Admin.Address), "admin.address", "listener.address", "is taken by listener.address")
 	return all
 }

@@ -25,6 +25,9 @@ func (d *decoder) set(v reflect.Value, key string, n *unstable.Node) {
 		for it := n.Children(); !d.more && it.Next(); {
 			d.assign(table{v, key}, it.Node())
 		}
+	case isTables(v) && n.Kind == unstable.InlineTable:
+		v.SetZero()
+		d.set(lastTable(v, key).v, key, n)
 	case v.Kind() == reflect.Slice && n.Kind == unstable.Array:
 		d.setList(v, key, n)
 	default:
@@ -39,6 +42,14 @@ func (d *decoder) setList(v reflect.Value, key string, n *unstable.Node) {
 	for it := n.Children(); !d.more && it.Next(); {
 		elem := reflect.New(v.Type().Elem()).Elem()
 		name := fmt.Sprintf("%s[%d]", key, v.Len())
+		if isTables(v) {
+			if v.Len() == maxTables {
+				d.fault(key, d.values[key], "has more than %d tables", maxTables)
+				return
+			}
+			elem.Set(newTable(v))
+			name = tablePath(key, v.Len())
+		}
 		d.values[name] = d.values[key]
 		if raw := it.Node().Raw; raw.Length > 0 {
 			d.values[name] = d.span(raw)
@@ -90,6 +101,9 @@ func wanted(v reflect.Value) string {
 		return `a size in quotes, as "64KiB" or "25MiB", or a number of bytes`
 	case netip.Prefix:
 		return "a network or an address in quotes"
+	}
+	if isTables(v) {
+		return "a table"
 	}
 	switch v.Kind() {
 	case reflect.String:
@@ -152,9 +166,14 @@ func leaves(v reflect.Value, path string) []leaf {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		key := table{path: path}.join(f.Tag.Get("toml"))
-		if v.Field(i).Kind() == reflect.Struct {
+		switch {
+		case isTables(v.Field(i)):
+			for j := range v.Field(i).Len() {
+				all = append(all, leaves(v.Field(i).Index(j), tablePath(key, j))...)
+			}
+		case v.Field(i).Kind() == reflect.Struct:
 			all = append(all, leaves(v.Field(i), key)...)
-		} else {
+		default:
 			all = append(all, leaf{key, f.Tag, v.Field(i)})
 		}
 	}
@@ -199,14 +218,37 @@ func sortedKeys(m reflect.Value) []string {
 }
 
 // Diff lists the keys whose values differ, for the log of a reload:
-// `listener.max_recipients: 100 -> 200`.
+// `listener.max_recipients: 100 -> 200`. A key of a table that is not there on
+// one side has no value there: `listener[1].name: -> "inside"`.
 func Diff(before, after Config) []string {
 	var all []string
 	then, now := leaves(reflect.ValueOf(before), ""), leaves(reflect.ValueOf(after), "")
-	for i := range then {
-		if a, b := literal(then[i].v), literal(now[i].v); a != b {
-			all = append(all, fmt.Sprintf("%s: %s -> %s", then[i].key, a, b))
+	old, next := literals(then), literals(now)
+	for _, l := range now {
+		if a, b := old[l.key], next[l.key]; a != b {
+			all = append(all, difference(l.key, a, b))
 		}
+	}
+	for _, l := range then {
+		if _, stays := next[l.key]; !stays {
+			all = append(all, l.key+": "+old[l.key]+" ->")
+		}
+	}
+	return all
+}
+
+func difference(key, a, b string) string {
+	if a == "" {
+		return key + ": -> " + b
+	}
+	return key + ": " + a + " -> " + b
+}
+
+// literals gives the values of keys.
+func literals(keys []leaf) map[string]string {
+	all := map[string]string{}
+	for _, l := range keys {
+		all[l.key] = literal(l.v)
 	}
 	return all
 }
