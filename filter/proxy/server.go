@@ -34,6 +34,10 @@ type Server struct {
 	// when the header is whole. ctx ends with the transaction. May be nil.
 	Prefetch func(ctx context.Context, env mail.Envelope, h *mail.Header)
 
+	// Rules tells of a recipient by which rules its mail is judged. Those for
+	// whom it differs are taken in messages of their own. May be nil.
+	Rules func(rcpt string) string
+
 	// Listeners say how clients are received, by the name that Serve is given. On
 	// others there are just TLS, for STARTTLS, and Limits.
 	Listeners map[string]Listener

@@ -152,7 +152,7 @@ func (x *session) Auth(string) (sasl.Server, error) {
 
 // fault counts what went wrong for the client and ends the patience.
 func (x *session) fault(r reply) reply {
-	if !r.negative() {
+	if !r.negative() || r.code == 452 { // RFC 5321 section 4.2.3: room is wanting, for which the client is not to blame
 		return r
 	}
 	x.faults++
@@ -186,6 +186,10 @@ func (x *session) mail(from string, o *smtp.MailOptions) reply {
 	}
 	if r, ok := x.sparing(); !ok {
 		return r
+	}
+	// RFC 5321 section 4.2.3: no memory now to hold what would come.
+	if !x.server.Spool.Budget.Room() {
+		return noSpace()
 	}
 	if !x.guard.begin() {
 		return shuttingDown()
@@ -271,6 +275,10 @@ func (x *session) rcpt(to string) reply {
 	if refused.code != 0 {
 		return refused
 	}
+	rules, apart := x.apart(tx, forward)
+	if apart {
+		return separately()
+	}
 	if !x.within(x.guard.gate.recipients, LimitRecipients) {
 		return own(450, "4.7.0", "too many recipients from your network, try again later")
 	}
@@ -283,7 +291,7 @@ func (x *session) rcpt(to string) reply {
 		tx.lost = r
 	}
 	if r.positive() {
-		tx.env.Rcpts = append(tx.env.Rcpts, forward)
+		tx.env.Rcpts, tx.rules = append(tx.env.Rcpts, forward), rules
 		x.guard.progress()
 	}
 	return silent(r)

@@ -21,6 +21,7 @@ type transaction struct {
 	cancel context.CancelFunc
 	env    mail.Envelope
 	start  time.Time
+	rules  string        // of all its recipients
 	lost   reply         // the MTA is gone: the answer to everything else
 	data   chan struct{} // closed when Data is done; nil if it was never begun
 }
