@@ -88,6 +88,9 @@ func (x *session) receive(tx *transaction, r io.Reader, rec *filter.Record) (*ma
 	if !chunked(r) {
 		r = &lineReader{r: r, ended: x.guard.hangUp}
 	}
+	if x.guard.gate.Normalize {
+		r = &newlines{r: r}
+	}
 	src := &source{r: r}
 	o := x.server.Spool
 	o.MaxSize = x.guard.limits.MessageSize
@@ -111,7 +114,7 @@ func (x *session) refused(err, read error) ending {
 	case limit != nil:
 		return ending{outcome: filter.Refused, reply: own(552, "5.6.0", "the header of the message is too large")}
 	case errors.As(err, &spool):
-		return ending{filter.Refused, own(452, "4.3.1", "no space to hold the message, try again later"), err.Error()}
+		return ending{filter.Refused, noSpace(), err.Error()}
 	case errors.Is(read, smtp.ErrTooLongLine):
 		x.guard.hangUp()
 		return ending{outcome: filter.Refused, reply: own(554, "5.6.0", "a line of the message is too long")}
@@ -120,6 +123,8 @@ func (x *session) refused(err, read error) ending {
 	}
 	return x.cutOff(read)
 }
+
+func noSpace() reply { return own(452, "4.3.1", "no space to hold the message, try again later") }
 
 // cutOff: the message broke off. Whatever the client sends now must not be
 // taken for commands.
