@@ -202,6 +202,9 @@ func (l Listener) Label() string {
 	return l.Address
 }
 
+// ListenerKey is the whole key of the i-th listener, from 0, as Problems name it.
+func ListenerKey(i int, key string) string { return tablePath("listener", i) + "." + key }
+
 // UsesACME tells whether the listener's certificate is that of [acme].
 func (l Listener) UsesACME(a ACME) bool {
 	return len(a.Domains) > 0 && l.TLS != "none" && l.TLSCertificate == ""

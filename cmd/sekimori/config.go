@@ -60,8 +60,18 @@ func checkHostname(c config.Config) []config.Problem {
 }
 
 func checkCertificate(c config.Config) []config.Problem {
-	_, err := newTLS(c.Listener, nil)
-	return problem("listener.tls_certificate", err)
+	var all []config.Problem
+	for i, l := range c.Listeners {
+		_, err := newTLS(l, nil)
+		key := "tls_certificate"
+		if err == nil && l.TLSClientCA != "" {
+			_, err = readCA(l.TLSClientCA)
+			key = "tls_client_ca"
+		}
+		all = append(all, problem(config.ListenerKey(i, key), err)...)
+	}
+	_, err := newAuthority(c.ACME)
+	return append(all, problem("acme.directory_ca", err)...)
 }
 
 func checkUpstream(c config.Config) []config.Problem {

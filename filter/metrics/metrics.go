@@ -36,10 +36,13 @@ type Metrics struct {
 
 	connections    prometheus.Gauge
 	connectionsAll *prometheus.CounterVec
+	limited        *prometheus.CounterVec
 	tls            *prometheus.CounterVec
 	upstreamErrors *prometheus.CounterVec
 	upstreamUp     prometheus.Gauge
 	certificate    prometheus.Counter
+	reloads        *prometheus.CounterVec
+	loaded         prometheus.Gauge
 }
 
 // New makes the metrics of one process; version is that of the program.
@@ -61,10 +64,13 @@ func New(version string) *Metrics {
 	m.dnsDuration = m.histograms("dns_duration_seconds", "Time of the questions that the cache could not answer.", latencies(), "type")
 	m.connections = m.gauge("connections", "Client connections open now.")
 	m.connectionsAll = m.counters("connections_total", "Client connections by what became of them at the start.", "result")
+	m.limited = m.counters("limited_total", "Commands that were refused or delayed because the client does too much, by the limit (message_rate, recipient_rate, tarpit).", "limit")
 	m.tls = m.counters("tls_connections_total", "Client connections protected by TLS, by version.", "version")
 	m.upstreamErrors = m.counters("upstream_errors_total", "Trouble with the MTA by kind.", "kind")
 	m.upstreamUp = m.gauge("upstream_up", "1 if the MTA answered the last probe.")
 	m.certificate = m.counter("certificate_errors_total", "Changed certificate files that could not be read; the old one stayed in use.")
+	m.reloads = m.counters("reloads_total", "Reloads of the configuration by result: ok, failed.", "result")
+	m.loaded = m.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read, in Unix time.")
 	m.build(version)
 	return m
 }
@@ -193,11 +199,15 @@ func (m *Metrics) dns(r filter.Results) {
 	}
 }
 
-// ConnectionOpened counts a client connection that is served.
-func (m *Metrics) ConnectionOpened() {
-	m.connections.Inc()
-	m.connectionsAll.WithLabelValues("accepted").Inc()
-}
+// ConnectionOpened counts a client connection that is there.
+func (m *Metrics) ConnectionOpened() { m.connections.Inc() }
+
+// ConnectionAccepted counts a client connection that is greeted.
+func (m *Metrics) ConnectionAccepted() { m.connectionsAll.WithLabelValues("accepted").Inc() }
+
+// Limited counts what a client was held to within a connection; what is of the
+// door's closed set.
+func (m *Metrics) Limited(what string) { m.limited.WithLabelValues(what).Inc() }
 
 // ConnectionClosed ends what ConnectionOpened began.
 func (m *Metrics) ConnectionClosed() { m.connections.Dec() }
@@ -227,6 +237,31 @@ func (m *Metrics) Panic() { m.panics.Inc() }
 
 // CertificateError counts a changed certificate that could not be used.
 func (m *Metrics) CertificateError() { m.certificate.Inc() }
+
+// Reloaded counts an attempt to read the configuration again.
+func (m *Metrics) Reloaded(ok bool) {
+	result := "ok"
+	if !ok {
+		result = "failed"
+	}
+	m.reloads.WithLabelValues(result).Inc()
+}
+
+// Loaded keeps when the configuration in force was read.
+func (m *Metrics) Loaded(at time.Time) { m.loaded.Set(float64(at.UnixMilli()) / 1000) }
+
+// Spool tells where to find how much messages hold of memory and disk. It is
+// called once.
+func (m *Metrics) Spool(memory, disk func() int64) {
+	m.registry.MustRegister(
+		gaugeOf("spool_memory_bytes", "Memory that messages in flight hold.", memory),
+		gaugeOf("spool_disk_bytes", "Bytes of messages in flight in temporary files.", disk))
+}
+
+func gaugeOf(name, help string, value func() int64) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
+		func() float64 { return float64(value()) })
+}
 
 func or(s, other string) string {
 	if s == "" {

@@ -52,6 +52,8 @@ func touchAll(m *Metrics) {
 	m.Done(fault)
 	m.Done(filter.Record{Outcome: filter.ClientLost})
 	m.ConnectionOpened()
+	m.ConnectionAccepted()
+	m.Limited("tarpit")
 	m.ConnectionClosed()
 	m.ConnectionRefused("total")
 	m.TLS("TLS1.3")
