@@ -71,8 +71,8 @@ const (
 	Several   State = "several"   // none of which counts
 	Failed    State = "failed"    // the DNS did not say
 	Malformed State = "malformed" // a record that cannot be read
-	Loop      State = "loop"      // SPF: the record includes itself
-	Unread    State = "unread"    // SPF: too many records to go on, or a name that depends on the message
+	Loop      State = "loop"      // SPF: the record leads to itself
+	Unread    State = "unread"    // the audit's questions were used up
 )
 
 // auditor is one audit.

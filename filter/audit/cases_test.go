@@ -107,6 +107,7 @@ func dmarcCases() []auditCase {
 		{name: "missing, but for the registry", zone: goodMX + goodSPF + goodDKIM + "_dmarc.com. TXT \"v=DMARC1; p=reject; psd=y\"\n", want: "dmarc_missing"},
 		{name: "unanswered", zone: goodMX + goodSPF + goodDKIM + ";fail _dmarc.example.com TXT SERVFAIL\n", want: "dmarc_unanswered"},
 		{name: "the registry unanswered", zone: goodMX + goodSPF + goodDKIM + ";fail _dmarc.com TXT SERVFAIL\n", want: "dmarc_unanswered"},
+		{name: "the registry has two", zone: dmarcCase("v=DMARC1; p=reject"+rua, `_dmarc.com. TXT "v=DMARC1; p=none"`, `_dmarc.com. TXT "v=DMARC1; p=reject"`)},
 		{name: "not a record", zone: dmarcCase("v=dmarc1; p=reject" + rua), want: "dmarc_not_a_record"},
 		{name: "not a record, beyond repair", zone: dmarcCase("DMARC1"), want: "dmarc_not_a_record"},
 		{name: "two", zone: dmarcCase("v=DMARC1; p=reject", `_dmarc.example.com. TXT "v=DMARC1; p=none`+rua+`"`), want: "dmarc_several"},

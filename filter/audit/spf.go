@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sekimori/filter/dns"
+	"sekimori/filter/spf"
 )
 
 // SPF is the record and what it leads to.
@@ -235,7 +236,16 @@ func (a *auditor) publish(ctx context.Context, proposals ...string) []Record {
 	return nil
 }
 
+// works: the record can be used. One that has too many terms itself is not followed.
 func (a *auditor) works(ctx context.Context, domain, data string) bool {
+	terms, err := spf.Terms(data)
+	lookups := 0
+	for _, m := range terms {
+		lookups += m.Lookups()
+	}
+	if err != nil || lookups > lookupLimit {
+		return false
+	}
 	tree := &spfTree{auditor: a}
 	r := &spfRecord{domain: domain, main: true, own: true}
 	tree.parse(ctx, r, data)

@@ -17,12 +17,9 @@ const (
 	mxLimit     = 10 // hosts of an mx term
 )
 
-// What is followed of a record that goes beyond them.
-const (
-	maxSPFRecords = 60
-	maxSPFDepth   = 15
-	maxFollowed   = 40 // terms, in the whole tree
-)
+// maxFollowed bounds the terms of a whole tree that are followed, and so its
+// records: enough to show how far a record goes beyond the limits.
+const maxFollowed = 40
 
 // spfRecord is the SPF record of a name in the tree.
 type spfRecord struct {
@@ -60,23 +57,18 @@ type spfTerm struct {
 // spfTree reads the tree of one record.
 type spfTree struct {
 	*auditor
-	records, followed int
+	followed int
 }
 
 // read asks for the record of a name and follows it.
 func (t *spfTree) read(ctx context.Context, domain string, parent *spfTerm) *spfRecord {
 	r := &spfRecord{domain: domain, parent: parent, own: within(domain, t.org) || within(domain, t.domain)}
 	r.main = parent == nil || parent.Name == "redirect" && parent.record.main
-	depth := 0
 	for up := parent; up != nil; up = up.record.parent {
-		if depth++; up.record.domain == domain {
+		if up.record.domain == domain {
 			r.state, r.reason = Loop, "is on the way here already"
 			return r
 		}
-	}
-	if t.records++; t.records > maxSPFRecords || depth > maxSPFDepth {
-		r.state, r.reason = Unread, "there are too many records to read them all"
-		return r
 	}
 	answer := t.ask(ctx, domain, dns.TXT)
 	r.state = stateOf(answer)
