@@ -89,6 +89,7 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
 	if f.relayed(env.Client) {
 		r.Hop = f.hop(env, &m.Header)
 	}
+	client := r.sender(env)
 	ask := f.sessions()
 	limits := f.DKIM
 	limits.Time, limits.Author = f.now(), r.Author.Domain
@@ -97,7 +98,7 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
 	parallel(
 		func() { r.SPF = f.checkSPF(early, ask.spf, env, r.Hop) },
 		func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) },
-		func() { r.IPRev = f.iprev(early, ask.iprev, r.sender(env)) },
+		func() { r.IPRev = f.iprev(early, ask.iprev, client) },
 		func() { f.warm(early, ask.dmarc, r.Author) },
 	)
 	late, cancel := context.WithTimeout(ctx, f.timeout())

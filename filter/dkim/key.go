@@ -93,10 +93,13 @@ func usable(t tags, s *signature, minBits int) (key, fault) {
 	if err != nil {
 		return k, permerror("the key (p=) is not base64")
 	}
+	var f fault
 	if s.Algorithm == ed25519SHA256 {
-		return k, k.readEd25519(der)
+		f = k.readEd25519(der)
+	} else {
+		f = k.readRSA(der, minBits)
 	}
-	return k, k.readRSA(der, minBits)
+	return k, f
 }
 
 // admits holds the key's tags other than p= against the signature.
