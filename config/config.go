@@ -7,7 +7,8 @@
 //
 // Tags: toml is the key, min and max bound numbers, durations and sizes, oneof
 // lists the allowed words, check names a form that text must have (see
-// checkText), and empty:"ok" allows "" in spite of check.
+// checkText), empty:"ok" allows "" in spite of check, required marks what has no
+// default, and example is what the sample has of a key without one.
 package config
 
 import "net/netip"
@@ -42,6 +43,26 @@ type Config struct {
 	// Default: [].
 	TrustedNetworks []netip.Prefix `toml:"trusted_networks"`
 
+	// Relays of ours that clients reach first, as networks or addresses: a
+	// gateway, a scanner, a backup MX. SPF and the reverse name are evaluated for
+	// the client before them, which is taken from the Received fields that they
+	// wrote: the topmost, and the next below it as long as one names a trusted
+	// relay again. All further down is written by strangers and not believed. So
+	// each relay must write a Received field with its client's address, as
+	// Postfix, Exim, Exchange, Sendmail and qmail do; where it cannot be told, SPF
+	// is none ("behind a relay") and decides nothing. Networks that are trusted
+	// ones too are accepted unchecked.
+	// Example: ["192.0.2.25", "2001:db8:25::/64"]
+	// Default: [].
+	TrustedRelays []netip.Prefix `toml:"trusted_relays"`
+
+	// Received fields that relays write on every message at the least, whomever
+	// they name. 1 is right where all relays stand in trusted_relays. More is for
+	// relays whose inner addresses nobody knows, and lets a forger write one if a
+	// message can ever come through fewer.
+	// Default: 1. Limits: 1 to 10.
+	TrustedRelayHops int `toml:"trusted_relay_hops" min:"1" max:"10"`
+
 	// How long messages in flight may take to finish after SIGTERM. What is not
 	// finished by then is cut off; its clients will send it again.
 	// Default: "30s". Limits: "0s" to "1h".
@@ -64,8 +85,15 @@ type Config struct {
 	// Where and how we ask the DNS.
 	DNS DNS `toml:"dns"`
 
+	// Recipients whose mail is judged in different ways.
+	Recipients Recipients `toml:"recipients"`
+
 	// What is done about which finding.
 	Policy Policy `toml:"policy"`
+
+	// Recipients with a policy of their own, a customer's or a department's: one
+	// [[tenant]] for each, 10000 at most. All others have that of [policy].
+	Tenants []Tenant `toml:"tenant"`
 
 	// The page for machines and their keepers: /metrics, /healthz, /readyz.
 	Admin Admin `toml:"admin"`

@@ -5,8 +5,9 @@ import "time"
 // Default is what holds where a file says nothing.
 func Default() Config {
 	return Config{
-		ShutdownTimeout: Duration(30 * time.Second),
-		Listeners:       []Listener{defaultListener()},
+		ShutdownTimeout:  Duration(30 * time.Second),
+		TrustedRelayHops: 1,
+		Listeners:        []Listener{defaultListener()},
 		ACME: ACME{
 			Cache:       "/var/lib/sekimori/acme",
 			Directory:   "https://acme-v02.api.letsencrypt.org/directory",
@@ -27,16 +28,21 @@ func Default() Config {
 			MessageQueries: 60,
 			CacheEntries:   100000,
 		},
-		Policy: Policy{
-			Mode:            "enforce",
-			Author:          "reject",
-			MalformedHeader: "reject",
-			DMARC:           DMARC{Reject: "corroborated", Quarantine: "quarantine", TempError: "accept"},
-			SPF:             SPF{Fail: "quarantine", MaxVoidLookups: 2},
-			DKIM:            DKIM{MaxSignatures: 10, MinRSABits: 1024},
-		},
-		Admin: Admin{Address: "127.0.0.1:9925"},
-		Log:   Log{Level: "info"},
+		Recipients: Recipients{Mixed: "split"},
+		Policy:     defaultPolicy(),
+		Admin:      Admin{Address: "127.0.0.1:9925"},
+		Log:        Log{Level: "info"},
+	}
+}
+
+func defaultPolicy() Policy {
+	return Policy{
+		Mode:            "enforce",
+		Author:          "reject",
+		MalformedHeader: "reject",
+		DMARC:           DMARC{Reject: "corroborated", Quarantine: "quarantine", TempError: "accept"},
+		SPF:             SPF{Fail: "quarantine", MaxVoidLookups: 2},
+		DKIM:            DKIM{MaxSignatures: 10, MinRSABits: 1024},
 	}
 }
 

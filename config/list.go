@@ -6,7 +6,12 @@ import (
 )
 
 // maxTables bounds a list of tables.
-const maxTables = 100
+func maxTables(list reflect.Value) int {
+	if list.Type().Elem() == reflect.TypeFor[Tenant]() {
+		return 10000
+	}
+	return 100
+}
 
 // isTables tells lists of tables, as [[listener]], from other lists.
 func isTables(v reflect.Value) bool {
@@ -15,8 +20,11 @@ func isTables(v reflect.Value) bool {
 
 // newTable is a table for a list with its defaults in it.
 func newTable(list reflect.Value) reflect.Value {
-	if list.Type().Elem() == reflect.TypeFor[Listener]() {
+	switch list.Type().Elem() {
+	case reflect.TypeFor[Listener]():
 		return reflect.ValueOf(defaultListener())
+	case reflect.TypeFor[Tenant]():
+		return reflect.ValueOf(Tenant{Policy: defaultPolicy()})
 	}
 	return reflect.Zero(list.Type().Elem())
 }
@@ -48,8 +56,8 @@ func (d *decoder) add(list reflect.Value, path string, s span) *table {
 		return nil
 	case !seen:
 		list.SetZero()
-	case list.Len() == maxTables:
-		d.fault(path, s, "has more than %d tables", maxTables)
+	case list.Len() == maxTables(list):
+		d.fault(path, s, "has more than %d tables", maxTables(list))
 		return nil
 	}
 	list.Set(reflect.Append(list, newTable(list)))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -47,6 +48,7 @@ func Parse(name string, data []byte, checks ...Check) (Config, error) {
 	c := Default()
 	d := newDecoder(bytes.TrimPrefix(data, []byte(byteOrderMark)), &c)
 	d.document()
+	d.inherit(&c)
 	d.semantics(c, checks)
 	if len(d.faults) > 0 {
 		return Config{}, &Error{File: name, Problems: d.problems(), More: d.more}
@@ -109,9 +111,22 @@ func (d *decoder) semantic(p Problem, other string) {
 		s, ok = d.values[other]
 	}
 	if !ok {
+		s, ok = d.tableOf(p.Key)
+	}
+	if !ok {
 		s.start = nowhere
 	}
 	d.fault(p.Key, s, "%s", p.Message)
+}
+
+// tableOf is where the table of a key begins that is not set in it.
+func (d *decoder) tableOf(key string) (span, bool) {
+	path := key[:max(0, strings.LastIndexByte(key, '.'))]
+	if m, seen := d.marks[path]; seen {
+		return m.at, true
+	}
+	s, ok := d.values[path]
+	return s, ok
 }
 
 // problems in the order of the file; those without a place come last.

@@ -31,7 +31,7 @@ type manual map[string]map[string]string
 func readManual(t *testing.T) manual {
 	t.Helper()
 	m := manual{}
-	for _, name := range []string{"config.go", "listener.go", "policy.go"} {
+	for _, name := range []string{"config.go", "listener.go", "policy.go", "tenant.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -71,6 +71,8 @@ func (m manual) sample(b *strings.Builder, v reflect.Value, path string) {
 		b.WriteByte('\n')
 		m.comment(b, m[v.Type().Name()][f.Name])
 		switch {
+		case isTables(v.Field(i)) && v.Field(i).Len() == 0:
+			m.example(b, newTable(v.Field(i)), key)
 		case isTables(v.Field(i)):
 			b.WriteString("[[" + key + "]]\n")
 			m.sample(b, v.Field(i).Index(0), key)
@@ -79,6 +81,25 @@ func (m manual) sample(b *strings.Builder, v reflect.Value, path string) {
 			m.sample(b, v.Field(i), key)
 		default:
 			b.WriteString("[" + key + "]\n")
+		}
+	}
+}
+
+// example writes a table that is not there by default, as a comment that is an
+// expression without its first character.
+func (m manual) example(b *strings.Builder, v reflect.Value, path string) {
+	b.WriteString("#[[" + path + "]]\n")
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, text := f.Tag.Get("toml"), f.Tag.Get("example")
+		m.comment(b, m[v.Type().Name()][f.Name])
+		if !isTable(v.Field(i)) {
+			b.WriteString("#" + name + " = " + text + "\n")
+			continue
+		}
+		b.WriteString("#[" + path + "." + name + "]\n")
+		for l := range strings.SplitSeq(text, "\n") {
+			b.WriteString("#" + l + "\n")
 		}
 	}
 }
@@ -151,7 +172,7 @@ func TestManualLimits(t *testing.T) {
 			case v.Field(i).Kind() == reflect.Struct:
 				check(v.Field(i))
 			case isTables(v.Field(i)):
-				check(v.Field(i).Index(0))
+				check(newTable(v.Field(i)))
 			case doc == "":
 				t.Errorf("%s.%s has no comment", v.Type().Name(), f.Name)
 			case v.Field(i).Kind() != reflect.Map:
@@ -165,6 +186,9 @@ func TestManualLimits(t *testing.T) {
 }
 
 func limits(l leaf) string {
+	if l.tag.Get("required") != "" {
+		return "Required."
+	}
 	s := "Default: " + literal(l.v) + "."
 	if words := l.tag.Get("oneof"); words != "" {
 		s += " One of: " + quoted(words) + "."
@@ -173,4 +197,28 @@ func limits(l leaf) string {
 		s += " Limits: " + literal(bound(l, "min")) + " to " + literal(bound(l, "max")) + "."
 	}
 	return s
+}
+
+// What the sample has as examples is a configuration once it is no comment.
+func TestSampleExamples(t *testing.T) {
+	data, err := os.ReadFile(sampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example strings.Builder
+	for l := range strings.SplitSeq(string(data), "\n") {
+		if text, ok := strings.CutPrefix(l, "#"); ok && text != "" && text[0] != ' ' {
+			example.WriteString(text + "\n")
+		}
+	}
+	c, err := Parse("example", []byte(example.String()), KnownReplies([]string{"spf_fail"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Tenant{"customer-a", []string{"example.net", ".example.net", "user@example.org"}, defaultPolicy()}
+	want.Policy.Mode, want.Policy.DMARC.Reject = "shadow", "strict"
+	want.Policy.Replies = map[string]string{"spf_fail": "{client} may not send for {sender}. Ask help@example.net [{id}]"}
+	if diff := cmp.Diff([]Tenant{want}, c.Tenants); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -44,15 +44,15 @@ func suggestion(t table, name string) string {
 	return "; did you mean " + strings.Join(places, " or ") + "?"
 }
 
-// paths lists all keys and tables.
+// paths lists all keys and tables that are there by default.
 func paths(v reflect.Value, path string) []string {
 	var all []string
 	for i := range v.NumField() {
 		key := table{path: path}.join(v.Type().Field(i).Tag.Get("toml"))
 		all = append(all, key)
 		switch {
-		case isTables(v.Field(i)):
-			all = append(all, paths(newTable(v.Field(i)), key)...)
+		case isTables(v.Field(i)) && v.Field(i).Len() > 0:
+			all = append(all, paths(v.Field(i).Index(0), key)...)
 		case v.Field(i).Kind() == reflect.Struct:
 			all = append(all, paths(v.Field(i), key)...)
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -23,9 +24,12 @@ func (c Config) Validate() error {
 // checkFields holds each value against the tags of its field.
 func checkFields(c *Config) []Problem {
 	var all []Problem
-	for _, l := range leaves(reflect.ValueOf(c).Elem(), "") {
+	for _, l := range ownLeaves(c) {
 		switch l.v.Kind() {
 		case reflect.Slice:
+			if l.v.Len() == 0 && l.tag.Get("required") != "" {
+				all = append(all, Problem{Key: l.key, Message: "is missing"})
+			}
 			for i := range l.v.Len() {
 				all = append(all, checkValue(leaf{fmt.Sprintf("%s[%d]", l.key, i), l.tag, l.v.Index(i)})...)
 			}
@@ -84,6 +88,9 @@ func bound(l leaf, name string) reflect.Value {
 
 func checkString(l leaf) error {
 	s := l.v.String()
+	if s == "" && l.tag.Get("required") != "" {
+		return errors.New("is missing")
+	}
 	if words := l.tag.Get("oneof"); words != "" {
 		for w := range strings.SplitSeq(words, "|") {
 			if s == w {
@@ -134,6 +141,7 @@ func conflicts(c *Config) []conflict {
 	}
 	u := c.Upstream
 	listenerConflicts(c, add)
+	tenantConflicts(c, add)
 	add(u.TLSName != "" && u.TLS == "none", "upstream.tls_name", "upstream.tls", `does nothing with upstream.tls = "none"`)
 	add(u.TLSCA != "" && u.TLS != "verified", "upstream.tls_ca", "upstream.tls", `does nothing unless upstream.tls = "verified"`)
 	add(c.Spool.MemoryTotal < c.Spool.Memory, "spool.memory_total", "spool.memory", "is less than spool.memory, which is of one message")

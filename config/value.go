@@ -43,8 +43,8 @@ func (d *decoder) setList(v reflect.Value, key string, n *unstable.Node) {
 		elem := reflect.New(v.Type().Elem()).Elem()
 		name := fmt.Sprintf("%s[%d]", key, v.Len())
 		if isTables(v) {
-			if v.Len() == maxTables {
-				d.fault(key, d.values[key], "has more than %d tables", maxTables)
+			if v.Len() == maxTables(v) {
+				d.fault(key, d.values[key], "has more than %d tables", maxTables(v))
 				return
 			}
 			elem.Set(newTable(v))
@@ -219,10 +219,11 @@ func sortedKeys(m reflect.Value) []string {
 
 // Diff lists the keys whose values differ, for the log of a reload:
 // `listener.max_recipients: 100 -> 200`. A key of a table that is not there on
-// one side has no value there: `listener[1].name: -> "inside"`.
+// one side has no value there: `listener[1].name: -> "inside"`. Tenants are told by
+// their names, and of their policies what they do not have from [policy].
 func Diff(before, after Config) []string {
 	var all []string
-	then, now := leaves(reflect.ValueOf(before), ""), leaves(reflect.ValueOf(after), "")
+	then, now := namedLeaves(&before), namedLeaves(&after)
 	old, next := literals(then), literals(now)
 	for _, l := range now {
 		if a, b := old[l.key], next[l.key]; a != b {
