@@ -14,6 +14,8 @@ import (
 
 	"sekimori/config"
 	"sekimori/filter"
+	"sekimori/filter/dkim"
+	"sekimori/filter/dns"
 	"sekimori/filter/mail"
 )
 
@@ -22,7 +24,7 @@ type checkFlags struct {
 	sourceFlags
 	config, ip, helo, from, time string
 	rcpts                        []string
-	json                         bool
+	json, trace                  bool
 }
 
 func newCheck() *cobra.Command {
@@ -59,6 +61,7 @@ that cannot be read, say); 2 for a wrong command line.`,
 	fl.StringArrayVar(&f.rcpts, "rcpt", nil, "`ADDRESS` of a recipient; may be repeated")
 	fl.StringVar(&f.time, "time", "", "clock for expiry dates, as `RFC3339` (default: now)")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
+	fl.BoolVar(&f.trace, "trace", false, "show the conversation with the DNS: who answered, how fast, for how long")
 	return c
 }
 
@@ -89,17 +92,19 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	judge.Now = func() time.Time { return now }
-	return f.print(c.OutOrStdout(), m, judge.Check(c.Context(), m))
+	v := judge.Check(c.Context(), m)
+	switch {
+	case v.Fault != "":
+		return errors.New(v.Fault)
+	case f.json:
+		return printJSON(c.OutOrStdout(), filter.NewView(m, v))
+	}
+	second := dkim.SecondOpinion(c.Context(), dns.NewSession(source, len(v.Results.DKIM)), m)
+	return explanation{second: second, trace: f.trace}.print(c.OutOrStdout(), m, v)
 }
 
-func (f *checkFlags) print(out io.Writer, m *mail.Message, v filter.Verdict) error {
-	if v.Fault != "" {
-		return errors.New(v.Fault)
-	}
-	if !f.json {
-		return printVerdict(out, m, v)
-	}
-	b, err := filter.NewView(m, v).JSON()
+func printJSON(out io.Writer, v filter.View) error {
+	b, err := v.JSON()
 	if err != nil {
 		return err
 	}
@@ -171,7 +176,7 @@ func readMessage(in io.Reader, name string, env mail.Envelope, cfg config.Config
 		defer file.Close()
 		in = file
 	}
-	limit := int64(cfg.Listener.MaxMessageSize)
+	limit := int64(cfg.Listeners[0].MaxMessageSize)
 	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the message: %w", err)

@@ -5,24 +5,35 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"sekimori/filter"
+	"sekimori/filter/dkim"
 	"sekimori/filter/dns"
 	"sekimori/filter/mail"
 )
 
-// printVerdict tells people what was decided and why. All that comes from the
-// wire is quoted.
-func printVerdict(out io.Writer, m *mail.Message, v filter.Verdict) error {
+// explanation tells people what was decided and why.
+type explanation struct {
+	second []dkim.Opinion // of another verifier, by signature from the top
+	trace  bool           // the whole conversation with the DNS
+}
+
+// print quotes all that comes from the wire.
+func (x explanation) print(out io.Writer, m *mail.Message, v filter.Verdict) error {
 	t := table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
 	view := filter.NewView(m, v)
 	t.verdict(view)
 	t.author(view)
 	t.spf(view)
 	t.dkim(view)
+	t.second(view, x.second)
 	t.dmarc(view)
 	t.header(view)
 	t.dns(view, v.Results.DNS)
+	if x.trace {
+		t.trace(v.Results.DNS)
+	}
 	return t.w.Flush()
 }
 
@@ -46,6 +57,9 @@ func (t table) verdict(v filter.View) {
 		word = "accept (shadow mode: would " + word + ")"
 	}
 	fmt.Fprintf(t.w, "Verdict\t%s: %s\n\t%s\n", word, v.Verdict.Reason, v.Verdict.Explanation)
+	if v.Verdict.Setting != "" {
+		fmt.Fprintf(t.w, "\tset by %s\n", v.Verdict.Setting)
+	}
 	if r := v.Verdict.Reply; r.Text != "" {
 		for i, line := range strings.Split(r.Text, "\n") {
 			heading := ""
@@ -84,6 +98,15 @@ func (t table) dkim(v filter.View) {
 		rows = append(rows, []string{"none", "the message has no signature"})
 	}
 	t.rows("DKIM", rows...)
+}
+
+// second speaks up only where another verifier comes to another result.
+func (t table) second(v filter.View, second []dkim.Opinion) {
+	for i, o := range second {
+		if i < len(v.DKIM) && (o.Word == dkim.Pass) != (v.DKIM[i].Result == string(dkim.Pass)) {
+			t.rows("", []string{string(o.Word), v.DKIM[i].Domain, fmt.Sprintf("says another verifier (go-msgauth): %q", o.Reason)})
+		}
+	}
 }
 
 func bits(n int) string {
@@ -128,8 +151,44 @@ func (t table) header(v filter.View) {
 func (t table) dns(v filter.View, exchanges []dns.Exchange) {
 	fmt.Fprintf(t.w, "\nDNS\t%d questions, %.3f s\n", v.DNS.Queries, v.DNS.Seconds)
 	for _, e := range exchanges {
-		t.rows("", []string{string(e.Question.Type), fmt.Sprintf("%q", e.Question.Name), string(e.Answer.Outcome), answerWords(e.Answer)})
+		t.rows("", []string{e.Purpose, string(e.Question.Type), fmt.Sprintf("%q", e.Question.Name), string(e.Answer.Outcome), answerWords(e.Answer)})
 	}
+}
+
+// trace tells of each exchange who answered, when, and for how long it holds.
+func (t table) trace(exchanges []dns.Exchange) {
+	if len(exchanges) == 0 {
+		return
+	}
+	begin := exchanges[0].Start
+	for _, e := range exchanges {
+		if e.Start.Before(begin) {
+			begin = e.Start
+		}
+	}
+	fmt.Fprintf(t.w, "\nTrace\tAT\tTOOK\tSERVER\tTTL\tQUESTION\tANSWER\n")
+	for _, e := range exchanges {
+		a := e.Answer
+		words := string(a.Outcome) + " " + answerWords(a)
+		if a.Err != nil {
+			words += fmt.Sprintf(" %q", a.Err)
+		}
+		t.rows("", []string{
+			fmt.Sprintf("%.1f ms", ms(e.Start.Sub(begin))), fmt.Sprintf("%.1f ms", ms(e.Took)), server(a), a.TTL.String(), e.Question.String(), words})
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func server(a dns.Answer) string {
+	s := a.Server
+	if a.Cached {
+		s += " (cache)"
+	}
+	if a.Secure {
+		s += " (signed)"
+	}
+	return s
 }
 
 func answerWords(a dns.Answer) string {
