@@ -207,6 +207,8 @@ func (x *session) deliver(tx *transaction, m *mail.Message, v filter.Verdict) en
 	switch {
 	case errors.Is(err, errBareNewline):
 		return ending{outcome: filter.Refused, reply: bareNewline(tx.env.ID)}
+	case errors.Is(err, errHiddenDot):
+		return ending{outcome: filter.Refused, reply: own(550, "5.6.11", "the message has a line that begins with NUL and a dot ("+tx.env.ID+")")}
 	case err != nil:
 		return x.undelivered(err)
 	case r.positive():

@@ -83,17 +83,22 @@ func (e *edition) write(w io.Writer) error {
 	return err
 }
 
-var errBareNewline = errors.New("a bare CR or LF in the message")
+var (
+	errBareNewline = errors.New("a bare CR or LF in the message")
+	errHiddenDot   = errors.New("a line of the message begins with NUL and a dot")
+)
 
 // stuffer writes a message in the form of DATA (RFC 5321 section 4.5.2).
 type stuffer struct {
 	w      *bufio.Writer
 	within bool // a line has begun and not ended
 	cr     bool // the last octet was CR
+	nuls   bool // the line so far is nothing but NULs
 }
 
-// Write stuffs dots. It refuses bare CRs and LFs: no octets that one MTA and
-// another could see different ends in ever leave.
+// Write stuffs dots. It refuses bare CRs and LFs, and dots that begin a line for
+// an MTA which drops NULs: no octets that one MTA and another could see different
+// ends in ever leave.
 func (s *stuffer) Write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {
@@ -128,6 +133,9 @@ func (s *stuffer) line(b []byte, ended bool) error {
 	if ended && !s.cr {
 		return errBareNewline
 	}
+	if s.hidesDot(b) {
+		return errHiddenDot
+	}
 	if !s.within && b[0] == '.' {
 		if err := s.w.WriteByte('.'); err != nil {
 			return err
@@ -137,6 +145,15 @@ func (s *stuffer) line(b []byte, ended bool) error {
 	s.cr = s.cr && !ended
 	_, err := s.w.Write(b)
 	return err
+}
+
+func (s *stuffer) hidesDot(b []byte) bool {
+	if s.within && !s.nuls || b[0] != 0 && !s.within {
+		return false
+	}
+	rest := bytes.TrimLeft(b, "\x00")
+	s.nuls = len(rest) == 0
+	return !s.nuls && rest[0] == '.'
 }
 
 // end writes the end of data and sends everything.

@@ -29,6 +29,10 @@ type Listener struct {
 
 	// Exempt are clients without Rates, GreetDelay and tarpit.
 	Exempt []netip.Prefix
+
+	// Normalize makes each bare CR and LF within a message CR LF, before anybody
+	// looks at it. Without, such a message is refused.
+	Normalize bool
 }
 
 // gate is a Listener at work.

@@ -35,7 +35,7 @@ type mta struct {
 	t      *testing.T
 	l      net.Listener
 	offers []string
-	lax    bool // takes a bare CR or LF for a line end
+	lax    bool // takes a bare CR or LF for a line end and drops NULs
 
 	mu       sync.Mutex
 	lines    []string       // all but EHLO and QUIT, those of messages too
@@ -110,6 +110,13 @@ func (m *mta) got() []letter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.letters)
+}
+
+// forget leaves nothing of what was said and taken on so far.
+func (m *mta) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.commands, m.lines, m.letters = nil, nil, nil
 }
 
 func (m *mta) heard() []string {
@@ -276,6 +283,9 @@ func (m *mta) readData(r *bufio.Reader) (string, error) {
 		b, err := r.ReadByte()
 		if err != nil {
 			return "", err
+		}
+		if m.lax && b == 0 {
+			continue
 		}
 		all = append(all, b)
 		if !m.lax && !bytes.HasSuffix(all, []byte("\r\n")) || b != '\n' && b != '\r' {

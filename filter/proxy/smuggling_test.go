@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 
 	"sekimori/filter"
 	"sekimori/filter/mail"
+	"sekimori/testdata"
 )
 
 // endings are what one MTA or another has taken for the end of data (SM-01).
@@ -28,60 +31,110 @@ var endings = []string{
 
 const smuggledMail = "MAIL FROM:<admin@sender.example>\r\nRCPT TO:<victim@rcpt.example>\r\nDATA\r\nFrom: admin@sender.example\r\n\r\nsmuggled\r\n"
 
-// Toward an MTA that takes a bare CR or LF for a line end, never more than one
-// message, whatever the core says; and in shadow too.
+// Toward an MTA that takes a bare CR or LF for a line end and drops NULs, never
+// more than one message, and that one whole; whatever the core says, in shadow
+// too.
 func TestSmuggling(t *testing.T) {
-	for _, shadow := range []bool{false, true} {
-		for _, seq := range endings {
-			for _, how := range []string{"DATA", "BDAT", "TLS"} {
-				t.Run(fmt.Sprintf("%v/%q/%s", shadow, seq, how), func(t *testing.T) {
-					smuggle(t, seq, how, shadow)
-				})
+	shapes, err := testdata.LoadShapes(os.DirFS("../../testdata"), "smuggling/shapes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := []string{"DATA", "BDAT", "DATA octet by octet", "DATA in TLS", "BDAT in TLS", "BDAT in two"}
+	cert := withTLS(t)
+	for _, normalize := range []bool{false, true} {
+		for _, shadow := range []bool{false, true} {
+			d := newDoor(t, cert, normalizing(normalize))
+			d.mta.lax = true
+			d.judge(func(*mail.Message) filter.Verdict {
+				return filter.Verdict{Action: filter.Accept, Shadow: shadow}
+			})
+			for _, s := range shapes {
+				for _, how := range ways {
+					if shadow && how != "DATA" && how != "BDAT" {
+						continue
+					}
+					t.Run(fmt.Sprintf("normalize=%v/shadow=%v/%s/%s", normalize, shadow, s.Name, how), func(t *testing.T) {
+						d.smuggle(t, s, how, normalize)
+					})
+				}
 			}
 		}
 	}
 }
 
-func smuggle(t *testing.T, seq, how string, shadow bool) {
-	d := newDoor(t, withTLS(t))
-	d.mta.lax = true
-	d.judge(func(*mail.Message) filter.Verdict {
-		return filter.Verdict{Action: filter.Accept, Shadow: shadow}
-	})
+// normalizing is a listener as the server has it for all, which normalizes or not.
+func normalizing(on bool) func(*Server) {
+	return func(s *Server) {
+		s.Listeners = map[string]Listener{"test": {TLS: s.TLS, Limits: s.Limits, Normalize: on}}
+	}
+}
+
+func (d *door) smuggle(t *testing.T, s testdata.Shape, how string, normalize bool) {
+	d.mta.forget()
 	k := d.dial().ready()
-	if how == "TLS" {
+	k.t = t
+	defer k.c.Close()
+	if strings.Contains(how, "TLS") {
 		k.secure().say("EHLO client.example", "250")
 	}
-	text := letterText + "more" + seq + smuggledMail
+	outer, _, _ := strings.Cut(s.Octets, "{inner}")
+	text := letterText + strings.Replace(s.Octets, "{inner}", smuggledMail, 1)
 	k.say("MAIL FROM:<a@sender.example>", "250")
 	k.say("RCPT TO:<b@rcpt.example>", "250")
-	if how == "BDAT" {
+	chunked := strings.HasPrefix(how, "BDAT")
+	switch how {
+	case "BDAT", "BDAT in TLS":
 		k.raw("BDAT " + strconv.Itoa(len(text)) + " LAST\r\n" + text)
-	} else {
+	case "BDAT in two": // the border is in the middle of the sequence
+		n := len(letterText+outer)/2*2 - 2
+		k.raw("BDAT " + strconv.Itoa(n) + "\r\n" + text[:n])
+		k.want("250", "BDAT")
+		k.raw("BDAT " + strconv.Itoa(len(text)-n) + " LAST\r\n" + text[n:])
+	case "DATA octet by octet":
+		k.say("DATA", "354")
+		for _, b := range []byte(text + ".\r\n") {
+			k.raw(string([]byte{b}))
+		}
+	default:
 		k.say("DATA", "354")
 		k.raw(text + ".\r\n")
 	}
 	reply := k.hear()
 	k.raw("QUIT\r\n")
 	for more := k.hear(); more != ""; more = k.hear() {
-		if strings.HasPrefix(more, "250") {
-			t.Errorf("a second message was accepted: %q", more)
+		if strings.HasPrefix(more, "2") && !strings.HasPrefix(more, "221") {
+			t.Errorf("something more was agreed to: %q", more)
 		}
 	}
-	letters := d.mta.got()
-	for _, l := range letters {
-		if strings.Contains(l.from, "admin") {
-			t.Errorf("smuggled: %+v", l)
-		}
+	if !chunked {
+		text, _ = strictContent(text + ".\r\n")
 	}
-	if returnAfterDot(text) && how != "BDAT" { // the library loses a CR: one message at the most
-		if len(letters) > 1 {
-			t.Errorf("%d messages", len(letters))
+	code, mark := s.Want(chunked, normalize)
+	if ends := text == letterText+outer || text+".\r\n" == letterText+outer; mark != "?" && ends != (mark == "=") && code == "250" {
+		t.Errorf("by the rule it is %q", text)
+	}
+	d.mta.smuggled(t, code, mark, reply, text)
+}
+
+// smuggled looks at what came of it.
+func (m *mta) smuggled(t *testing.T, code, mark, reply, text string) {
+	t.Helper()
+	letters := m.got()
+	if n := len(letters); n > 1 {
+		t.Errorf("%d messages: %+v", n, letters)
+	}
+	if code == "550" {
+		if len(letters) != 0 || !strings.HasPrefix(reply, "550 5.6.11 ") {
+			t.Errorf("%d messages, reply %q", len(letters), reply)
 		}
 		return
 	}
-	if clean := !bareNewlines(seq); clean && len(letters) != 1 || !clean && (len(letters) != 0 || !strings.HasPrefix(reply, "550 5.6.11 ")) {
-		t.Errorf("%d messages, reply %q", len(letters), reply)
+	if len(letters) != 1 || reply != accepted || letters[0].from != "FROM:<a@sender.example>" {
+		t.Fatalf("%d messages, reply %q", len(letters), reply)
+	}
+	want := strings.ReplaceAll(normalized(text), "\x00", "") // as this MTA understands it
+	if _, got, _ := strings.Cut(letters[0].data, "\r\nFrom: "); mark != "?" && "From: "+got != want {
+		t.Errorf("the MTA holds %q, want %q", got, want)
 	}
 }
 
@@ -175,6 +228,8 @@ func throughLibrary(t *testing.T, stream string) string {
 	return got
 }
 
+var hiddenDot = regexp.MustCompile(`(?:^|\r\n)\x00+\.`)
+
 // The stuffer and the rule are each other's inverse, however the octets come.
 func FuzzStuffing(f *testing.F) {
 	f.Add([]byte("a\r\n.\r\n..\r\n.x\r\n"), 3)
@@ -183,6 +238,8 @@ func FuzzStuffing(f *testing.F) {
 	f.Add([]byte("x\r\n\r"), 1)
 	f.Add([]byte("bare\n.\n"), 2)
 	f.Add([]byte(""), 1)
+	f.Add([]byte("x\r\n\x00\x00.\r\n"), 1)
+	f.Add([]byte("\x00\r\n.\x00.\r\nx\x00."), 2)
 	f.Fuzz(func(t *testing.T, text []byte, step int) {
 		var out bytes.Buffer
 		w := &stuffer{w: bufio.NewWriter(&out)}
@@ -195,7 +252,7 @@ func FuzzStuffing(f *testing.F) {
 		if err == nil {
 			err = w.end()
 		}
-		if bare := bareNewlines(string(text)); bare != (err != nil) {
+		if refused := bareNewlines(string(text)) || hiddenDot.Match(text); refused != (err != nil) {
 			t.Fatalf("error %v for %q", err, text)
 		}
 		if err != nil {
