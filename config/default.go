@@ -58,6 +58,7 @@ func defaultListener() Listener {
 		RecipientRate:           "0",
 		MaxMessageSize:          50 << 20,
 		MaxRecipients:           100,
+		BareNewlines:            "reject",
 		CommandTimeout:          Duration(5 * time.Minute),
 		DataTimeout:             Duration(3 * time.Minute),
 		MinDataRate:             64,

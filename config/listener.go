@@ -66,6 +66,13 @@ type Listener struct {
 	// Default: 100. Limits: 1 to 10000.
 	MaxRecipients int `toml:"max_recipients" min:"1" max:"10000"`
 
+	// What becomes of a message in which a CR or LF stands alone (RFC 5321 section
+	// 2.3.8): "reject" answers 550 5.6.11; "normalize" makes each of them CRLF
+	// before DKIM is verified, and sends the message on so, for old programs in
+	// your own network. A signature over other line ends then fails.
+	// Default: "reject". One of: "reject", "normalize".
+	BareNewlines string `toml:"bare_newlines" oneof:"reject|normalize"`
+
 	// How long a client may be silent between commands before it gets 421. RFC
 	// 5321 section 4.5.3.2.7 wants 5 minutes at least.
 	// Default: "5m". Limits: "1s" to "1h".

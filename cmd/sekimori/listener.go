@@ -39,6 +39,7 @@ func newListener(c config.Listener, report func(error)) (proxy.Listener, error) 
 		Balancers:    c.ProxyProtocol.Trusted,
 		AllBalancers: c.ProxyProtocol.Unix,
 		GreetDelay:   time.Duration(c.GreetDelay),
+		Normalize:    c.BareNewlines == "normalize",
 		Exempt:       c.Exempt,
 	}
 	var err error
