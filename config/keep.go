@@ -2,20 +2,22 @@ package config
 
 import (
 	"reflect"
-	"slices"
+	"strings"
 )
 
-// Keep is next with the values of present at the keys that are named: what a
-// running program can take over of a new file. Neither is changed.
+// Keep is next with the values of present at the keys, or below the tables, that
+// fixed names: what a running program can take over of a new file. Lists of
+// tables cannot be fixed. Neither argument is changed.
 func Keep(present, next Config, fixed ...string) Config {
-	next.Listeners = slices.Clone(next.Listeners)
 	from := map[string]reflect.Value{}
 	for _, l := range leaves(reflect.ValueOf(present), "") {
 		from[l.key] = l.v
 	}
-	for _, to := range leaves(reflect.ValueOf(&next).Elem(), "") {
-		if v, ok := from[to.key]; ok && slices.Contains(fixed, to.key) {
-			to.v.Set(v)
+	for _, l := range leaves(reflect.ValueOf(&next).Elem(), "") {
+		for _, f := range fixed {
+			if l.key == f || strings.HasPrefix(l.key, f+".") {
+				l.v.Set(from[l.key])
+			}
 		}
 	}
 	return next

@@ -13,7 +13,7 @@ func TestKeep(t *testing.T) {
 	next.Policy.Mode = "shadow"
 	next.Policy.Replies = map[string]string{"spf_fail": "no"}
 	before := literalAll(next)
-	kept := Keep(present, next, "admin.address", "policy.replies")
+	kept := Keep(present, next, "admin", "policy.replies")
 	want := []string{`hostname: "" -> "new.example.net"`, `policy.mode: "enforce" -> "shadow"`}
 	if got := Diff(present, kept); !slices.Equal(got, want) {
 		t.Errorf("taken over: %q", got)

@@ -13,7 +13,19 @@ import (
 type health struct {
 	listening atomic.Bool
 	upstream  atomic.Pointer[error] // of the last probe; nil before the first
+	accepting func(within time.Duration) error
 }
+
+// alive is nil unless connections should be accepted and are not.
+func (h *health) alive() error {
+	if !h.listening.Load() {
+		return nil
+	}
+	return h.accepting(aliveTime)
+}
+
+// aliveTime is how long nothing may be accepted before the process is called dead.
+const aliveTime = 30 * time.Second
 
 // set keeps the outcome of a probe of the MTA.
 func (h *health) set(err error) { h.upstream.Store(&err) }
@@ -57,7 +69,13 @@ func (h *health) watch(ctx context.Context, interval time.Duration, probe func(c
 func newAdmin(h *health, metrics http.Handler) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := h.alive(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := h.ready(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)

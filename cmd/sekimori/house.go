@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"log/slog"
-	"os"
+	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekimori/config"
@@ -21,22 +21,33 @@ import (
 type house struct {
 	filter  *filter.Filter
 	server  *proxy.Server
+	common  *common
 	metrics *metrics.Metrics
 	health  *health
+	open    atomic.Int64  // connections
+	probed  chan struct{} // closed when the MTA was asked for the first time
 }
 
 func newHouse(cfg config.Config, source dns.Source, log *slog.Logger) (*house, error) {
+	return newHouseIn(newCommon(cfg), cfg, source, log)
+}
+
+// newHouseIn makes a house that shares with those before and after it.
+func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logger) (*house, error) {
 	judge, err := newFilter(cfg, source)
 	if err != nil {
 		return nil, err
 	}
-	h := &house{filter: judge, metrics: metrics.New(version), health: &health{}}
-	h.server, err = newServer(cfg, log, h.metrics)
+	h := &house{filter: judge, common: c, metrics: c.metrics, health: c.health, probed: make(chan struct{})}
+	h.server, err = newServer(cfg, c.acme, log, h.metrics)
 	if err != nil {
 		return nil, err
 	}
+	h.server.Spool.Budget, h.server.Spool.Disk = c.memory, c.disk
+	h.countOpen()
 	h.server.Check = judge.Check
 	h.server.Prefetch = judge.Prefetch
+	h.server.Rules = judge.Effect
 	h.server.Done = func(r filter.Record) {
 		h.metrics.Done(r)
 		logRecord(log, r)
@@ -44,8 +55,15 @@ func newHouse(cfg config.Config, source dns.Source, log *slog.Logger) (*house, e
 	return h, nil
 }
 
+// countOpen keeps the number of connections, besides what the metrics count.
+func (h *house) countOpen() {
+	opened, closed := h.server.Events.Opened, h.server.Events.Closed
+	h.server.Events.Opened = func(listener string) { h.open.Add(1); opened(listener) }
+	h.server.Events.Closed = func(listener string) { closed(listener); h.open.Add(-1) }
+}
+
 // newServer builds the door, without the core behind it.
-func newServer(cfg config.Config, log *slog.Logger, m *metrics.Metrics) (*proxy.Server, error) {
+func newServer(cfg config.Config, acme *authority, log *slog.Logger, m *metrics.Metrics) (*proxy.Server, error) {
 	name, err := hostname(cfg)
 	if err != nil {
 		return nil, err
@@ -54,32 +72,23 @@ func newServer(cfg config.Config, log *slog.Logger, m *metrics.Metrics) (*proxy.
 	if err != nil {
 		return nil, err
 	}
-	clientTLS, err := newTLS(cfg.Listener, func(err error) {
+	listeners, err := newListeners(cfg, acme, func(err error) {
 		m.CertificateError()
 		log.Error("the changed certificate cannot be used, the old one stays", "error", err.Error())
 	})
 	if err != nil {
 		return nil, err
 	}
-	l := cfg.Listener
 	return &proxy.Server{
-		Hostname: name,
-		Upstream: upstream,
-		TLS:      clientTLS,
-		Spool:    mail.Options{Memory: int64(cfg.Spool.Memory), Directory: cfg.Spool.Directory},
-		Log:      log,
-		Limits: proxy.Limits{
-			MessageSize:          int64(l.MaxMessageSize),
-			Recipients:           l.MaxRecipients,
-			Connections:          l.MaxConnections,
-			ConnectionsPerClient: l.MaxConnectionsPerClient,
-			Faults:               l.MaxErrors,
-			CommandTime:          time.Duration(l.CommandTimeout),
-			DataIdle:             time.Duration(l.DataTimeout),
-			DataRate:             int64(l.MinDataRate),
-		},
+		Hostname:  name,
+		Upstream:  upstream,
+		Listeners: listeners,
+		Spool:     mail.Options{Memory: int64(cfg.Spool.Memory), Directory: cfg.Spool.Directory},
+		Log:       log,
 		Events: proxy.Events{
 			Opened:   func(string) { m.ConnectionOpened() },
+			Accepted: func(string) { m.ConnectionAccepted() },
+			Limited:  func(_ string, what proxy.Limit) { m.Limited(string(what)) },
 			Closed:   func(string) { m.ConnectionClosed() },
 			Refused:  func(_ string, why proxy.Refusal) { m.ConnectionRefused(string(why)) },
 			TLS:      m.TLS,
@@ -104,37 +113,17 @@ func newUpstream(c config.Upstream, name string) (*proxy.Upstream, error) {
 	if c.TLSCA == "" {
 		return u, nil
 	}
-	pem, err := os.ReadFile(c.TLSCA)
-	if err != nil {
-		return nil, err
-	}
-	u.TLSConfig.RootCAs = x509.NewCertPool()
-	if !u.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", c.TLSCA)
-	}
-	return u, nil
-}
-
-// newTLS is nil where no certificate is configured.
-func newTLS(l config.Listener, report func(error)) (*tls.Config, error) {
-	if l.TLSCertificate == "" {
-		return nil, nil
-	}
-	c := &proxy.Certificate{CertFile: l.TLSCertificate, KeyFile: l.TLSKey, Report: report}
-	if err := c.Load(); err != nil {
-		return nil, err
-	}
-	conf := c.Config()
-	if l.TLSMinVersion == "1.3" {
-		conf.MinVersion = tls.VersionTLS13
-	}
-	return conf, nil
+	var err error
+	u.TLSConfig.RootCAs, err = readCA(c.TLSCA)
+	return u, err
 }
 
 // probing asks for the MTA every few seconds, for /readyz and for what it offers.
 func (h *house) probing(ctx context.Context, log *slog.Logger) {
 	up := true
+	var first sync.Once
 	h.health.watch(ctx, 5*time.Second, h.server.Upstream.Probe, func(err error) {
+		first.Do(func() { close(h.probed) })
 		h.metrics.UpstreamUp(err == nil)
 		switch {
 		case err != nil && up:
@@ -144,4 +133,30 @@ func (h *house) probing(ctx context.Context, log *slog.Logger) {
 		}
 		up = err == nil
 	})
+}
+
+// probeTime is how long a new house waits for the MTA's first answer before it
+// takes connections. Then it takes them without knowing what the MTA offers.
+const probeTime = 3 * time.Second
+
+func (h *house) awaitProbe(limit time.Duration) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-h.probed:
+	case <-late.C:
+	}
+}
+
+// run serves one door, as the configured one if there is one, until ctx ends,
+// and then shuts down within the timeout. There is no file to reload.
+func (h *house) run(ctx context.Context, door, admin net.Listener, timeout time.Duration, log *slog.Logger) error {
+	name := "smtp"
+	for one := range h.server.Listeners {
+		name = one
+	}
+	s := &service{log: log, common: h.common, sockets: []*socket{newSocket(name, door)}, admin: admin}
+	cfg := config.Default()
+	cfg.ShutdownTimeout = config.Duration(timeout)
+	return s.run(ctx, cfg, h)
 }

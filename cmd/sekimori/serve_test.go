@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +30,8 @@ attacker.example.    TXT "v=spf1 -all"
 // server of its own.
 type daemon struct {
 	addr, admin string
+	file        string // its configuration
+	service     *service
 	log         *lockedBuffer
 	stop        func() error // as SIGTERM, and what serve ended with
 }
@@ -65,13 +68,11 @@ shutdown_timeout = "5s"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := loadConfig(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d.file, d.service = file, &service{file: file, level: new(slog.LevelVar)}
+	d.service.log = newLevelLog(d.log, d.service.level)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, newLog(d.log, "info")) }()
+	go func() { ended <- d.service.serve(ctx) }()
 	d.stop = sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() {
 		if err := d.stop(); err != nil {
@@ -89,14 +90,7 @@ func serveDNS(t *testing.T, text string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := bothSockets(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -107,6 +101,24 @@ func serveDNS(t *testing.T, text string) string {
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return udp.LocalAddr().String()
+}
+
+// bothSockets have one port, which may be taken for one of the two.
+func bothSockets(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 20 {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		udp.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
 }
 
 // get gives "code body" of a page on the admin listener.

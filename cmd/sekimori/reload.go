@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"sekimori/config"
+)
+
+// changes are what a reload found, as config.Diff writes it.
+type changes struct {
+	now   []string // in force from the next connection on
+	later []string // wants a restart
+}
+
+var errEnding = errors.New("the proxy is shutting down")
+
+// reload takes the configuration file over for all connections that come from
+// now on. On an error nothing has changed.
+func (s *service) reload() (changes, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	told := manager{s.log}
+	told.reloading()
+	defer told.ready()
+	c, err := s.renew()
+	s.common.metrics.Reloaded(err == nil)
+	if err != nil {
+		s.log.Error("the configuration was not reloaded, the old one stays", "file", s.file, "error", err.Error())
+		return changes{}, err
+	}
+	s.common.metrics.Loaded(time.Now())
+	s.logChanges(c)
+	return c, nil
+}
+
+func (s *service) renew() (changes, error) {
+	if s.ending {
+		return changes{}, errEnding
+	}
+	next, err := loadConfig(s.file)
+	if err != nil {
+		return changes{}, err
+	}
+	kept := config.Keep(s.cfg, next, "admin", "acme") // begun once
+	if err := kept.Validate(); err != nil {
+		return changes{}, errors.Join(errors.New("what can be changed at once does not go with what wants a restart"), err)
+	}
+	h, err := s.common.build(kept, s.log)
+	if err != nil {
+		return changes{}, err
+	}
+	doors, err := s.openDoors(kept, &inherited{})
+	if err != nil {
+		return changes{}, err
+	}
+	c := changes{now: config.Diff(s.cfg, kept), later: config.Diff(kept, next)}
+	s.common.resize(kept)
+	s.setLevel(kept)
+	s.cfg = kept
+	s.relieve(h, doors)
+	return c, nil
+}
+
+// relieve puts h on duty in place of the present house. Those before that have
+// had their grace.
+func (s *service) relieve(h *house, doors []*socket) {
+	old, before := s.present, s.sockets
+	s.sockets = doors
+	s.present = begin(h, doors, s.fail, s.log)
+	s.watched.Store(&doors)
+	closeUnused(before, doors)
+	still := []*shift{old}
+	for _, one := range s.relieved {
+		one.hasten()
+		select {
+		case <-one.gone:
+		default:
+			still = append(still, one)
+		}
+	}
+	s.relieved = still
+	go old.leave(graceTime, flightTime, s.log)
+}
+
+func (s *service) logChanges(c changes) {
+	s.log.Info("the configuration was reloaded", "file", s.file, "changes", slog.AnyValue(c.now))
+	if len(c.later) > 0 {
+		s.log.Warn("needs a restart to take effect", "changes", slog.AnyValue(c.later))
+	}
+}
+
+// String is for the terminal.
+func (c changes) String() string {
+	var b strings.Builder
+	if len(c.now)+len(c.later) == 0 {
+		b.WriteString("reloaded, nothing has changed\n")
+	} else {
+		b.WriteString("reloaded\n")
+	}
+	for _, line := range c.now {
+		b.WriteString("  " + line + "\n")
+	}
+	for _, line := range c.later {
+		b.WriteString("  needs a restart: " + line + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sekimori/config"
+)
+
+// service is the running program: the sockets, the admin page and the counters,
+// which last, and the house of the present configuration behind them.
+type service struct {
+	file    string           // the configuration
+	control string           // path of the control socket; "": none
+	hangups <-chan os.Signal // each asks for a reload; may be nil
+	log     *slog.Logger
+	level   *slog.LevelVar // of log; nil: it stays
+
+	common  *common
+	sockets []*socket
+	watched atomic.Pointer[[]*socket] // the same, for who does not wait for a reload
+	admin   net.Listener // nil: none
+	trouble chan error   // what ends the service
+
+	mu       sync.Mutex // one reload at a time
+	cfg      config.Config
+	present  *shift
+	relieved []*shift // those before it
+	ending   bool
+}
+
+// serve reads the configuration, opens the sockets and runs until ctx ends.
+func (s *service) serve(ctx context.Context) error {
+	cfg, err := loadConfig(s.file)
+	if err != nil {
+		return err
+	}
+	s.setLevel(cfg)
+	s.common = newCommon(cfg)
+	h, err := s.common.build(cfg, s.log)
+	if err != nil {
+		return err
+	}
+	if err := s.open(cfg); err != nil {
+		return err
+	}
+	for _, l := range s.sockets {
+		s.log.Info("listening", "version", version, "listener", l.name, "address", l.listener.Addr().String(),
+			"upstream", cfg.Upstream.Address, "mode", cfg.Policy.Mode)
+	}
+	return s.run(ctx, cfg, h)
+}
+
+// open makes all sockets, or none.
+func (s *service) open(cfg config.Config) (err error) {
+	given, err := inherit()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.sockets, err = s.openDoors(cfg, given); err != nil {
+		return err
+	}
+	if s.admin, err = openAdmin(cfg.Admin.Address, given); err != nil {
+		return err
+	}
+	return given.rest()
+}
+
+// openAdmin gives nil where the page is switched off.
+func openAdmin(address string, given *inherited) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	if taken := given.take("admin", "tcp", address); taken != nil {
+		return taken, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("admin.address: %w", err)
+	}
+	return l, nil
+}
+
+func (s *service) close() {
+	closeUnused(s.sockets, nil)
+	if s.admin != nil {
+		_ = s.admin.Close()
+	}
+}
+
+func (s *service) setLevel(cfg config.Config) {
+	if s.level != nil {
+		_ = s.level.UnmarshalText([]byte(cfg.Log.Level)) // config allows no other words
+	}
+}
+
+// run puts a house on duty until ctx ends, and then shuts down within the time
+// that the configuration gives. The admin page outlives the door, so that the
+// end can be watched.
+func (s *service) run(ctx context.Context, cfg config.Config, h *house) error {
+	last, end := context.WithCancel(context.WithoutCancel(ctx))
+	var page sync.WaitGroup
+	defer page.Wait()
+	defer end()
+	s.trouble = make(chan error, 1)
+	s.cfg = cfg
+	s.common.health.accepting = s.accepting
+	doors := s.sockets
+	s.watched.Store(&doors)
+	if s.admin != nil {
+		server := newAdmin(s.common.health, s.common.metrics.Handler())
+		page.Go(func() { s.fail(serveAdmin(last, s.admin, server)) })
+	}
+	s.present = begin(h, doors, s.fail, s.log)
+	s.common.health.listening.Store(true)
+	s.common.metrics.Loaded(time.Now())
+	told := manager{s.log}
+	told.ready()
+	s.log.Info("ready")
+	go told.feed(last, s.lives)
+	defer s.listenControl(last)()
+	err := s.wait(ctx)
+	told.stopping()
+	s.end(err)
+	return err
+}
+
+// fail ends the service for an error; the first one is enough.
+func (s *service) fail(err error) {
+	if err == nil {
+		return
+	}
+	select {
+	case s.trouble <- err:
+	default:
+	}
+}
+
+// wait obeys signals until ctx ends or something fails.
+func (s *service) wait(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.trouble:
+			return err
+		case <-s.hangups:
+			_, _ = s.reload() // which has logged it all
+		}
+	}
+}
+
+// end lets what is in flight finish, of all houses.
+func (s *service) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending = true
+	timeout := time.Duration(s.cfg.ShutdownTimeout)
+	if err == nil {
+		s.log.Info("shutting down: finishing what is in flight", "timeout", timeout.String())
+	}
+	s.common.health.listening.Store(false)
+	all := append(s.relieved, s.present)
+	limit := time.AfterFunc(timeout, func() {
+		for _, one := range all {
+			one.cut()
+		}
+	})
+	defer limit.Stop()
+	go s.present.leave(partingTime, flightTime, s.log)
+	s.present.served.Wait()
+	closeUnused(s.sockets, nil)
+	for _, one := range s.relieved {
+		one.hasten()
+	}
+	for _, one := range all {
+		<-one.gone
+	}
+	s.log.Info("ended")
+}
+
+// accepting tells whether connections are being accepted, or were within so long.
+func (s *service) accepting(within time.Duration) error {
+	for _, l := range *s.watched.Load() {
+		if quiet := l.quiet(); quiet > max(within, 4*turn) {
+			return fmt.Errorf("listener %s has not accepted for %v", l.name, quiet.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// lives is what the watchdog wants to know. A shutdown has a time limit of its own.
+func (s *service) lives(within time.Duration) error {
+	if !s.common.health.listening.Load() {
+		return nil
+	}
+	return s.accepting(within)
+}
