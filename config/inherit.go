@@ -1,9 +1,16 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 )
+
+// RecipientKey is the key of a recipient, for problems that only the program can
+// find; both count from 0.
+func RecipientKey(tenant, recipient int) string {
+	return fmt.Sprintf("%s.recipients[%d]", tablePath("tenant", tenant), recipient)
+}
 
 // policyOf gives the keys of a tenant's policy without their path, in the order
 // of those of [policy].

@@ -81,7 +81,7 @@ func (c *Case) directive(e expectation) error {
 // sections are the members of the object of `check --json` but for the
 // envelope, which is input.
 var sections = map[string]bool{
-	"author": true, "iprev": true, "spf": true, "dkim": true, "arc": true, "dmarc": true, "impersonation": true,
+	"author": true, "relay": true, "iprev": true, "spf": true, "dkim": true, "arc": true, "dmarc": true, "impersonation": true,
 	"defects": true, "verdict": true, "edit": true, "dns": true,
 }
 

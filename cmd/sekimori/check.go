@@ -92,6 +92,9 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	judge.Now = func() time.Time { return now }
+	if err := together(judge, env.Rcpts); err != nil {
+		return usageError{err}
+	}
 	v := judge.Check(c.Context(), m)
 	switch {
 	case v.Fault != "":
@@ -101,6 +104,16 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 	}
 	second := dkim.SecondOpinion(c.Context(), dns.NewSession(source, len(v.Results.DKIM)), m)
 	return explanation{second: second, trace: f.trace}.print(c.OutOrStdout(), m, v)
+}
+
+// together refuses recipients whom the SMTP server would not take in one message.
+func together(judge *filter.Filter, rcpts []string) error {
+	for _, r := range rcpts {
+		if judge.Effect(r) != judge.Effect(rcpts[0]) {
+			return fmt.Errorf("other rules hold for --rcpt %s than for %s: the SMTP server would take it in a message of its own (452)", r, rcpts[0])
+		}
+	}
+	return nil
 }
 
 func printJSON(out io.Writer, v filter.View) error {

@@ -42,7 +42,7 @@ Exit status: 0 if the file is good, 1 if it is not, 2 for a wrong command line.`
 // loadConfig reads a configuration and finds what only the program can know as
 // well: unknown reasons, unreadable certificates, a host without a name.
 func loadConfig(file string) (config.Config, error) {
-	return config.Load(file, config.KnownReplies(reasonWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver)
+	return config.Load(file, config.KnownReplies(reasonWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients)
 }
 
 func reasonWords() []string {
@@ -91,6 +91,29 @@ func checkSpool(c config.Config) []config.Problem {
 func checkResolver(c config.Config) []config.Problem {
 	_, err := newClient(c.DNS.Servers)
 	return problem("dns.servers", err)
+}
+
+// checkRecipients finds recipients that are none, and those of two tenants.
+func checkRecipients(c config.Config) []config.Problem {
+	var all []config.Problem
+	owners := map[string]string{}
+	for i, t := range c.Tenants {
+		for j, r := range t.Recipients {
+			at := config.RecipientKey(i, j)
+			key, err := filter.RecipientKey(r)
+			owner, taken := owners[key]
+			switch {
+			case err != nil:
+				err = fmt.Errorf(`%q is not a domain, as "example.net" or ".example.net", or an address: %w`, r, err)
+			case taken:
+				err = fmt.Errorf("%q is a recipient of %s already", r, owner)
+			default:
+				owners[key] = t.Name
+			}
+			all = append(all, problem(at, err)...)
+		}
+	}
+	return all
 }
 
 func problem(key string, err error) []config.Problem {

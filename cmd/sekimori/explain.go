@@ -25,6 +25,7 @@ func (x explanation) print(out io.Writer, m *mail.Message, v filter.Verdict) err
 	view := filter.NewView(m, v)
 	t.verdict(view)
 	t.author(view)
+	t.relay(view)
 	t.spf(view)
 	t.dkim(view)
 	t.second(view, x.second)
@@ -57,8 +58,8 @@ func (t table) verdict(v filter.View) {
 		word = "accept (shadow mode: would " + word + ")"
 	}
 	fmt.Fprintf(t.w, "Verdict\t%s: %s\n\t%s\n", word, v.Verdict.Reason, v.Verdict.Explanation)
-	if v.Verdict.Setting != "" {
-		fmt.Fprintf(t.w, "\tset by %s\n", v.Verdict.Setting)
+	if s := ruleWords(v.Verdict); s != "" {
+		fmt.Fprintf(t.w, "\t%s\n", s)
 	}
 	if r := v.Verdict.Reply; r.Text != "" {
 		for i, line := range strings.Split(r.Text, "\n") {
@@ -70,6 +71,31 @@ func (t table) verdict(v filter.View) {
 		}
 	}
 	fmt.Fprintln(t.w)
+}
+
+// ruleWords tell which key decides such mail, and whose.
+func ruleWords(v filter.VerdictView) string {
+	words, tenants := "", strings.Join(v.Tenants, ", ")
+	if v.Setting != "" {
+		words = "set by " + v.Setting
+	} else if tenants != "" {
+		words = "by the rules"
+	}
+	if tenants != "" {
+		words += " of tenant " + tenants
+	}
+	return words
+}
+
+// relay tells whom SPF and the reverse name are about behind a trusted relay.
+func (t table) relay(v filter.View) {
+	switch r := v.Relay; {
+	case r.Behind == "":
+	case r.Reason != "":
+		t.rows("Relay", []string{r.Behind, "its client cannot be told", r.Reason})
+	default:
+		t.rows("Relay", []string{r.Behind, "its client", r.ClientIP, fmt.Sprintf("%q", r.Helo)})
+	}
 }
 
 func (t table) author(v filter.View) {

@@ -56,6 +56,7 @@ func openStage(ctx context.Context, cfg config.Config, source dns.Source, log *s
 	s := &stage{house: h, mta: mta}
 	s.judge.Store(h.filter)
 	h.server.Check = s.check
+	h.server.Rules = func(rcpt string) string { return s.judge.Load().Effect(rcpt) }
 	h.server.Prefetch = func(ctx context.Context, env mail.Envelope, header *mail.Header) {
 		s.judge.Load().Prefetch(ctx, env, header)
 	}

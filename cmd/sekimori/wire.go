@@ -19,13 +19,36 @@ func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &filter.Filter{
-		Rules:    rules,
-		Resolver: source,
-		Timeout:  time.Duration(cfg.DNS.MessageTimeout),
-		Queries:  cfg.DNS.MessageQueries,
-		Now:      time.Now,
-	}, nil
+	f := filter.Filter{
+		Rules:     rules,
+		Mixed:     filter.Mixed(cfg.Recipients.Mixed),
+		Resolver:  source,
+		Timeout:   time.Duration(cfg.DNS.MessageTimeout),
+		Queries:   cfg.DNS.MessageQueries,
+		Relays:    cfg.TrustedRelays,
+		RelayHops: cfg.TrustedRelayHops,
+		Now:       time.Now,
+	}
+	if len(cfg.Tenants) == 0 {
+		return &f, nil
+	}
+	tenants, err := newTenants(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return f.WithTenants(tenants)
+}
+
+func newTenants(cfg config.Config) ([]filter.Tenant, error) {
+	var all []filter.Tenant
+	for _, t := range cfg.Tenants {
+		rules, err := newRules(cfg, t.Policy)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, filter.Tenant{Name: t.Name, Recipients: t.Recipients, Rules: rules})
+	}
+	return all, nil
 }
 
 // newRules makes rules of one policy of the configuration.
@@ -130,6 +153,6 @@ func spoolOptions(cfg config.Config) mail.Options {
 	return mail.Options{
 		Memory:    int64(cfg.Spool.Memory),
 		Directory: cfg.Spool.Directory,
-		MaxSize:   int64(cfg.Listener.MaxMessageSize),
+		MaxSize:   int64(cfg.Listeners[0].MaxMessageSize),
 	}
 }
