@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sekimori/config"
 )
 
 // process is 'sekimori serve' as a process of its own, before an MTA in this one.
@@ -165,3 +167,5 @@ func refused(addr string) bool {
 func timed(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), 20*time.Second)
 }
+
+func newCommonForTest() *common { return newCommon(config.Default()) }

@@ -64,17 +64,16 @@ func (s *service) renew() (changes, error) {
 	return c, nil
 }
 
-// relieve puts h on duty in place of the present house. Those before that have
-// had their grace.
+// relieve puts h on duty in place of the present house.
 func (s *service) relieve(h *house, doors []*socket) {
 	old, before := s.present, s.sockets
 	s.sockets = doors
 	s.present = begin(h, doors, s.fail, s.log)
 	s.watched.Store(&doors)
+	old.accepted()
 	closeUnused(before, doors)
 	still := []*shift{old}
 	for _, one := range s.relieved {
-		one.hasten()
 		select {
 		case <-one.gone:
 		default:

@@ -25,8 +25,8 @@ type service struct {
 	common  *common
 	sockets []*socket
 	watched atomic.Pointer[[]*socket] // the same, for who does not wait for a reload
-	admin   net.Listener // nil: none
-	trouble chan error   // what ends the service
+	admin   net.Listener              // nil: none
+	trouble chan error                // what ends the service
 
 	mu       sync.Mutex // one reload at a time
 	cfg      config.Config
@@ -178,8 +178,8 @@ func (s *service) end(err error) {
 		}
 	})
 	defer limit.Stop()
+	s.present.accepted()
 	go s.present.leave(partingTime, flightTime, s.log)
-	s.present.served.Wait()
 	closeUnused(s.sockets, nil)
 	for _, one := range s.relieved {
 		one.hasten()

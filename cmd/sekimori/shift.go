@@ -54,14 +54,20 @@ func begin(h *house, sockets []*socket, fail func(error), log *slog.Logger) *shi
 func (s *shift) leave(grace, flight time.Duration, log *slog.Logger) {
 	defer close(s.gone)
 	defer s.cut()
-	s.stop()
-	s.served.Wait() // so that nothing which was accepted is refused
+	s.accepted()
 	s.await(grace)
 	limit, cancel := context.WithTimeout(s.limit, flight)
 	defer cancel()
 	if err := s.house.server.Shutdown(limit); err != nil {
 		log.Warn("connections were cut off", "error", err.Error())
 	}
+}
+
+// accepted ends the accepting. What was accepted is served: it returns when
+// nothing comes any more.
+func (s *shift) accepted() {
+	s.stop()
+	s.served.Wait()
 }
 
 // await waits until no connection is left, or as long as grace.
