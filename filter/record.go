@@ -28,6 +28,7 @@ type Record struct {
 	Start    time.Time
 	Envelope mail.Envelope
 	Listener string // name of the listener
+	Upstream string // address of the MTA's host that had the transaction
 	Size     int64  // bytes received
 	Verdict  Verdict
 	Judged   bool // Verdict was made: false where the transaction ended before

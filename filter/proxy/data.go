@@ -24,7 +24,7 @@ func (x *session) data(r io.Reader) reply {
 		return own(503, "5.5.1", "MAIL and RCPT first")
 	}
 	defer close(tx.data)
-	rec := filter.Record{Start: tx.start, Envelope: tx.env, Listener: x.listener}
+	rec := filter.Record{Start: tx.start, Envelope: tx.env, Listener: x.listener, Upstream: tx.host}
 	e := x.see(tx, r, &rec)
 	x.guard.data(false)
 	x.guard.progress()

@@ -22,6 +22,8 @@ const (
 	TroubleTimeout  Trouble = "timeout"  // no answer in time
 	TroubleLost     Trouble = "lost"     // the connection broke
 	TroubleProtocol Trouble = "protocol" // what it says is no SMTP
+	TroubleForward  Trouble = "forward"  // it does not listen to whose the mail is
+	TroubleOpen     Trouble = "open"     // it failed so often that it is left alone for a while
 )
 
 // linkError is trouble with the MTA.
@@ -36,13 +38,25 @@ func (e *linkError) Unwrap() error { return e.err }
 
 // link is one connection to the MTA. After an error it is of no use any more.
 type link struct {
+	host    *host
+	raw     net.Conn // below TLS
 	conn    net.Conn
 	r       *bufio.Reader
 	times   Times
-	offers  offers
+	lmtp    bool
+	offers  offers       // of the last EHLO
+	own     offers       // of the last EHLO as ourselves
+	as      introduction // whom the MTA takes us for
+	proxied bool         // for good
 	broken  bool
 	pending bool // the MTA has a transaction open
+	stained bool // the MTA has refused something
 	stop    func() bool
+
+	born   time.Time
+	used   int           // transactions
+	parked chan struct{} // closed when nobody watches any more
+	calm   bool          // then: nothing came
 }
 
 // offers are the extensions that the MTA names in its EHLO reply, keyword in
@@ -53,10 +67,14 @@ func (o offers) has(keyword string) bool { _, ok := o[keyword]; return ok }
 
 // newLink binds a connection to ctx: when ctx ends, so does every step.
 func newLink(ctx context.Context, c net.Conn, t Times) *link {
-	l := &link{times: t}
+	l := &link{raw: c, times: t}
 	l.use(c)
-	l.stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(past()); _ = c.Close() })
+	l.bind(ctx)
 	return l
+}
+
+func (l *link) bind(ctx context.Context) {
+	l.stop = context.AfterFunc(ctx, func() { _ = l.raw.SetDeadline(past()); _ = l.raw.Close() })
 }
 
 func (l *link) use(c net.Conn) { l.conn, l.r = c, bufio.NewReaderSize(c, 4<<10) }
@@ -125,10 +143,28 @@ func (l *link) answer(step string) (reply, error) {
 	if err != nil {
 		return reply{}, l.fail(TroubleLost, step, err)
 	}
+	l.stained = l.stained || r.negative()
 	if r.code == 421 {
 		l.drop()
 	}
 	return r, nil
+}
+
+// hello introduces us, or whom we stand for, and takes in what is offered.
+func (l *link) hello(name string) (reply, error) {
+	verb := "EHLO "
+	if l.lmtp {
+		verb = "LHLO " // RFC 2033 section 4.1
+	}
+	r, err := l.expect(l.times.Greeting, verb+name)
+	l.offers = offers{}
+	if err == nil && r.positive() {
+		for _, line := range r.lines[1:] {
+			keyword, params, _ := strings.Cut(line, " ")
+			l.offers[strings.ToUpper(keyword)] = params
+		}
+	}
+	return r, err
 }
 
 // expect is ask for steps that know success and refusal only.
@@ -145,6 +181,7 @@ func (l *link) expect(d time.Duration, command string) (reply, error) {
 func (l *link) mail(path string, params []string) (reply, error) {
 	r, err := l.expect(l.times.Command, strings.Join(append([]string{"MAIL FROM:<" + path + ">"}, params...), " "))
 	l.pending = err == nil && r.positive()
+	l.used++
 	return r, err
 }
 

@@ -68,6 +68,9 @@ func (r reply) positive() bool { return r.code/100 == 2 }
 // negative tells that r is a refusal that may be passed on.
 func (r reply) negative() bool { return r.code/100 == 4 || r.code/100 == 5 }
 
+// asError is for replies that are trouble.
+func (r reply) asError() error { return fmt.Errorf("%d %s", r.code, strings.Join(r.lines, " ")) }
+
 // wire turns the reply into what the library says word for word; nil where its
 // own words will do. Nothing else may leave a session: the library gives any
 // other error to the client as 554 with its text.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -33,6 +34,10 @@ type Server struct {
 	// Prefetch is called beside the transaction, at MAIL without a header and
 	// when the header is whole. ctx ends with the transaction. May be nil.
 	Prefetch func(ctx context.Context, env mail.Envelope, h *mail.Header)
+
+	// ClientName asks the DNS for the names of a client, for an MTA that wants to
+	// hear them and will not ask for itself. May be nil.
+	ClientName func(ctx context.Context, client netip.Addr) ClientName
 
 	// Rules tells of a recipient by which rules its mail is judged. Those for
 	// whom it differs are taken in messages of their own. May be nil.
@@ -172,11 +177,9 @@ func (s *Server) library(g *conn) *smtp.Server {
 	if g.gate.offersTLS() {
 		lib.TLSConfig = g.gate.TLS
 	}
-	lib.MaxRecipients = g.limits.Recipients
-	lib.MaxMessageBytes = g.limits.MessageSize + 1 // it refuses a message of just this size
 	lib.MaxLineLength = lineMax
 	lib.AllowInsecureAuth = true // so that it asks for mechanisms, of which there are none
-	lib.EnableSMTPUTF8 = s.Upstream.known("SMTPUTF8")
+	s.mirror(lib, g)
 	lib.ErrorLog = libraryLog{s.log}
 	return lib
 }
@@ -209,6 +212,7 @@ func (l *single) Addr() net.Addr { return nil }
 // that, they are told 421 and cut off, and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(s.setUp)
+	defer s.Upstream.close()
 	defer s.cancel()
 	for _, g := range s.startDraining() {
 		g.drain()

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"strconv"
 	"sync"
 
 	"github.com/emersion/go-sasl"
@@ -29,7 +28,8 @@ type session struct {
 	helo   string
 	esmtp  bool
 	faults int
-	link   *link // to the MTA; nil until the first MAIL
+	link   *link       // to the MTA; nil outside of transactions, unless it is kept for this client
+	name   *ClientName // of the client, once somebody wanted to know
 
 	mu      sync.Mutex
 	tx      *transaction   // nil if none is open
@@ -44,7 +44,10 @@ func newSession(s *Server, listener string, g *conn, c *smtp.Conn) (*session, er
 	x := &session{server: s, listener: listener, guard: g, smtp: c, helo: c.Hostname()}
 	x.ctx, x.cancel = context.WithCancel(s.base)
 	if state, ok := c.TLSConnectionState(); ok {
-		x.tls = mail.TLS{Version: versionWord(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite)}
+		x.tls = mail.TLS{
+			Version: versionWord(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite),
+			Client: clientCertificate(state, g.gate.TLS.ClientCAs, s.now()),
+		}
 		s.Events.tls(x.tls.Version)
 	}
 	g.onLeave(x.farewell)
@@ -105,7 +108,7 @@ func (x *session) Mail(from string, o *smtp.MailOptions) error {
 
 // Rcpt adds a recipient if the MTA takes it.
 func (x *session) Rcpt(to string, o *smtp.RcptOptions) error {
-	return x.call(func() reply { return x.fault(x.rcpt(to)) })
+	return x.call(func() reply { return x.fault(x.rcpt(to, o)) })
 }
 
 // Data takes the message in and sees it through.
@@ -195,44 +198,13 @@ func (x *session) mail(from string, o *smtp.MailOptions) reply {
 		return shuttingDown()
 	}
 	tx := x.open(reverse, o)
-	r := x.mailUpstream(tx, o)
+	r := x.mailUpstream(tx, nil)
 	if r.code != 0 {
 		x.close(tx)
 		return r
 	}
 	x.server.prefetch(tx, nil)
 	return reply{}
-}
-
-// mailUpstream says MAIL to the MTA, on a new connection if there is none or the
-// old one has died of age.
-func (x *session) mailUpstream(tx *transaction, o *smtp.MailOptions) reply {
-	if x.link != nil {
-		r, err := x.mailOn(x.link, tx, o)
-		if err == nil && r.code != 421 {
-			return r
-		}
-		x.link.drop()
-		x.link = nil
-	}
-	l, err := x.server.Upstream.connect(x.ctx)
-	if err != nil {
-		return x.upstreamTrouble(err)
-	}
-	x.link = l
-	r, err := x.mailOn(l, tx, o)
-	if err != nil {
-		return x.upstreamTrouble(err)
-	}
-	return r
-}
-
-func (x *session) mailOn(l *link, tx *transaction, o *smtp.MailOptions) (reply, error) {
-	if tx.env.SMTPUTF8 && !l.offers.has("SMTPUTF8") {
-		return own(550, "5.6.7", "SMTPUTF8 is not supported behind this host"), nil
-	}
-	r, err := l.mail(tx.env.MailFrom, mailParams(o, l.offers))
-	return silent(r), err
 }
 
 // silent leaves a positive reply to the library, which knows no other words for
@@ -244,23 +216,7 @@ func silent(r reply) reply {
 	return r
 }
 
-// mailParams are the parameters as the client said them, as far as the MTA
-// knows them.
-func mailParams(o *smtp.MailOptions, offered offers) []string {
-	var params []string
-	if o.Size > 0 && offered.has("SIZE") {
-		params = append(params, "SIZE="+strconv.FormatInt(o.Size, 10))
-	}
-	if o.Body != "" && offered.has("8BITMIME") {
-		params = append(params, "BODY="+string(o.Body))
-	}
-	if o.UTF8 {
-		params = append(params, "SMTPUTF8")
-	}
-	return params
-}
-
-func (x *session) rcpt(to string) reply {
+func (x *session) rcpt(to string, o *smtp.RcptOptions) reply {
 	tx := x.current()
 	if x.isClosing() {
 		return shuttingDown()
@@ -282,7 +238,7 @@ func (x *session) rcpt(to string) reply {
 	if !x.within(x.guard.gate.recipients, LimitRecipients) {
 		return own(450, "4.7.0", "too many recipients from your network, try again later")
 	}
-	r, err := x.link.rcpt(forward, nil)
+	r, err := x.rcptUpstream(tx, forward, o)
 	if err != nil {
 		tx.lost = x.upstreamTrouble(err)
 		return tx.lost
@@ -300,16 +256,28 @@ func (x *session) rcpt(to string) reply {
 // upstreamTrouble is what the client is told when the MTA is not there: to come
 // again. What it was stays with us.
 func (x *session) upstreamTrouble(err error) reply {
+	x.troubled(err)
+	return x.troubleReply(err)
+}
+
+// troubled takes note of trouble with the MTA.
+func (x *session) troubled(err error) {
+	var le *linkError
+	if errors.As(err, &le) {
+		x.server.troubled(le)
+	}
+}
+
+func (x *session) troubleReply(err error) reply {
 	var le *linkError
 	if !errors.As(err, &le) {
 		return trouble()
 	}
-	x.server.troubled(le)
 	if x.guard.shuttingDown() && x.ctx.Err() != nil {
 		return shuttingDown()
 	}
 	switch le.kind {
-	case TroubleConnect, TroubleGreeting, TroubleTLS:
+	case TroubleConnect, TroubleGreeting, TroubleTLS, TroubleForward, TroubleOpen:
 		return own(451, "4.4.1", "the mail server behind this host does not answer, try again later")
 	}
 	return own(451, "4.4.2", "the mail server behind this host was lost, try again later")

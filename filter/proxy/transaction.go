@@ -21,9 +21,12 @@ type transaction struct {
 	cancel context.CancelFunc
 	env    mail.Envelope
 	start  time.Time
-	rules  string        // of all its recipients
-	lost   reply         // the MTA is gone: the answer to everything else
-	data   chan struct{} // closed when Data is done; nil if it was never begun
+	asked  *smtp.MailOptions // by the client
+	host   string            // of the MTA, for the Record
+	moved  bool              // to another host, once its first was lost
+	rules  string            // of all its recipients
+	lost   reply             // the MTA is gone: the answer to everything else
+	data   chan struct{}     // closed when Data is done; nil if it was never begun
 }
 
 // ending is how a transaction that reached DATA ended.
@@ -37,6 +40,7 @@ func (x *session) open(reverse string, o *smtp.MailOptions) *transaction {
 	x.helo = x.smtp.Hostname() // RFC 7208 section 7.3: %{h} is the most recent one
 	tx := &transaction{
 		start: x.server.now(),
+		asked: o,
 		env: mail.Envelope{
 			ID:       x.server.newID(),
 			Client:   x.guard.client.Addr(),
@@ -75,7 +79,7 @@ func (x *session) close(tx *transaction) {
 		if err := x.link.reset(); err != nil {
 			x.upstreamTrouble(err)
 		}
-		if x.link.broken {
+		if x.link.host.keep(x.link) {
 			x.link = nil
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -44,87 +45,140 @@ func (t Times) withDefaults() Times {
 	}
 }
 
-// Upstream is the MTA behind the proxy.
+// Upstream is the MTA behind the proxy, on one host or on several. Its fields
+// are set before it is used and not changed after.
 type Upstream struct {
-	Network   string      // "tcp" by default
-	Address   string      // host:port
-	Hostname  string      // said in EHLO; Server.Hostname by default
+	Address   string      // host:port or unix:/path of the only host
+	Hosts     []Host      // several, in place of Address
+	Hostname  string      // said in EHLO
+	LMTP      bool        // RFC 2033 in place of SMTP
+	Forward   Forward     // how the MTA learns of the client; ForwardAuto by default
 	TLS       TLSMode     // TLSNone by default
-	TLSConfig *tls.Config // CA and name for TLSVerified; the host of Address by default
+	TLSConfig *tls.Config // CA, name and our certificate; the name is the host's by default
 	Times     Times
+	Reuse     Reuse
+	Patience  Patience
+	Now       func() time.Time // time.Now by default
 
-	dial    func(context.Context) (net.Conn, error) // in place of Address; for tests
-	offered atomic.Pointer[offers]                  // by the MTA, the last time somebody asked
+	dial    func(context.Context) (net.Conn, error) // in place of an address; for tests
+	random  func(n int) int                         // rand.IntN by default
+	once    sync.Once
+	hosts   []*host
+	partial partial // what LMTP has delivered to some
 }
 
-// Probe asks whether the MTA is there: connect, EHLO, NOOP, QUIT. It also
-// learns what the MTA offers, which the proxy then offers to clients who
-// connect later. Call it before serving and then now and again.
+// Host is one of several.
+type Host struct {
+	Address  string // host:port or unix:/path
+	Priority int    // the lowest comes first, the others when it fails, as with MX
+	Weight   int    // share among hosts of one priority; 1 if not positive
+}
+
+func (u *Upstream) setUp() {
+	all := u.Hosts
+	if len(all) == 0 {
+		all = []Host{{Address: u.Address}}
+	}
+	for _, h := range all {
+		u.hosts = append(u.hosts, &host{Host: h, upstream: u, breaker: breaker{patience: u.Patience.withDefaults()}})
+	}
+}
+
+func (u *Upstream) every() []*host {
+	u.once.Do(u.setUp)
+	return u.hosts
+}
+
+func (u *Upstream) now() time.Time {
+	if u.Now == nil {
+		return time.Now()
+	}
+	return u.Now()
+}
+
+// Status is what became of the last Probe of a host.
+type Status struct {
+	Address string
+	Err     error // nil: it answers
+}
+
+// ProbeAll asks each host whether it is there: connect, EHLO, NOOP, QUIT. It also
+// learns what they offer, which the proxy then offers to clients who connect
+// later. Call it before serving and then now and again.
+func (u *Upstream) ProbeAll(ctx context.Context) []Status {
+	all := make([]Status, len(u.every()))
+	var wg sync.WaitGroup
+	for i, h := range u.every() {
+		wg.Go(func() { all[i] = Status{h.Address, h.probe(ctx)} })
+	}
+	wg.Wait()
+	return all
+}
+
+// Probe is ProbeAll for who only wants to know whether mail would flow: an error
+// if no host answers.
 func (u *Upstream) Probe(ctx context.Context) error {
-	l, err := u.connect(ctx)
-	if err != nil {
-		return err
+	var errs []error
+	for _, s := range u.ProbeAll(ctx) {
+		if s.Err == nil {
+			return nil
+		}
+		errs = append(errs, s.Err)
 	}
-	defer l.close()
-	r, err := l.ask(l.times.Greeting, "NOOP")
-	if err == nil && !r.positive() {
-		err = &linkError{kind: TroubleProtocol, step: "NOOP", err: fmt.Errorf("answered with %d", r.code)}
-	}
-	return err
+	return errors.Join(errs...)
 }
 
-// known tells whether the MTA offered an extension when it was last asked.
+// known tells whether every host offered an extension when it was last asked.
 func (u *Upstream) known(keyword string) bool {
-	o := u.offered.Load()
-	return o != nil && o.has(keyword)
+	some := false
+	for _, h := range u.every() {
+		o := h.offered.Load()
+		if o == nil {
+			continue // never met
+		}
+		if !o.has(keyword) {
+			return false
+		}
+		some = true
+	}
+	return some
 }
 
-// connect makes a connection on which the MTA has answered EHLO. It lives no
-// longer than ctx.
-func (u *Upstream) connect(ctx context.Context) (*link, error) {
-	l, err := u.open(ctx, u.TLS)
-	var le *linkError
-	if u.TLS == TLSOpportunistic && errors.As(err, &le) && le.kind == TroubleTLS {
-		l, err = u.open(ctx, TLSNone)
+// smallest gives the least number that the hosts name behind a keyword, or less
+// if none does: SIZE 1000, LIMITS RCPTMAX=5.
+func (u *Upstream) smallest(less int64, keyword, prefix string) int64 {
+	for _, h := range u.every() {
+		o := h.offered.Load()
+		if o == nil {
+			continue
+		}
+		for word := range strings.FieldsSeq((*o)[keyword]) {
+			number, ok := strings.CutPrefix(strings.ToUpper(word), prefix)
+			if n, err := strconv.ParseInt(number, 10, 64); ok && err == nil && n > 0 {
+				less = min(less, n)
+			}
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	u.offered.Store(&l.offers)
-	return l, nil
+	return less
 }
 
-func (u *Upstream) open(ctx context.Context, mode TLSMode) (*link, error) {
-	times := u.Times.withDefaults()
-	dial := u.dial
-	if dial == nil {
-		dial = u.dialAddress
+// close ends the connections that wait to be used again, for good.
+func (u *Upstream) close() {
+	for _, h := range u.every() {
+		h.close()
 	}
-	dialing, cancel := context.WithTimeout(ctx, times.Connect)
-	defer cancel()
-	c, err := dial(dialing)
-	if err != nil {
-		return nil, &linkError{kind: TroubleConnect, step: "connect", err: err}
-	}
-	l := newLink(ctx, c, times)
-	if err := u.begin(l, mode); err != nil {
-		l.drop()
-		return nil, err
-	}
-	return l, nil
 }
 
-func (u *Upstream) dialAddress(ctx context.Context) (net.Conn, error) {
-	network := u.Network
-	if network == "" {
-		network = "tcp"
+// network splits an address into what net.Dial wants.
+func network(address string) (string, string) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", path
 	}
-	var d net.Dialer
-	return d.DialContext(ctx, network, u.Address)
+	return "tcp", address
 }
 
-// begin takes a new connection up to the last EHLO.
-func (u *Upstream) begin(l *link, mode TLSMode) error {
+// begin takes a new connection up to the last EHLO of our own.
+func (h *host) begin(l *link, mode TLSMode) error {
 	if err := l.conn.SetDeadline(time.Now().Add(l.times.Greeting)); err != nil {
 		return l.fail(TroubleLost, "greeting", err)
 	}
@@ -132,45 +186,40 @@ func (u *Upstream) begin(l *link, mode TLSMode) error {
 	if err != nil {
 		return err
 	}
-	if r.code != 220 {
-		return l.fail(TroubleGreeting, "greeting", fmt.Errorf("%d %s", r.code, strings.Join(r.lines, " ")))
+	if r.code != 220 && r.negative() && l.proxied { // it means the client
+		l.drop()
+		return &refusedError{r}
 	}
-	if err := u.hello(l); err != nil {
+	if r.code != 220 {
+		return l.fail(TroubleGreeting, "greeting", r.asError())
+	}
+	if err := h.hello(l); err != nil {
 		return err
 	}
 	if mode == TLSNone || mode == "" || mode == TLSOpportunistic && !l.offers.has("STARTTLS") {
 		return nil
 	}
-	if err := u.startTLS(l, mode); err != nil {
+	if err := h.startTLS(l, mode); err != nil {
 		return err
 	}
-	return u.hello(l)
+	return h.hello(l)
 }
 
 // hello introduces us. RFC 5321 section 3.2: HELO where EHLO is not known.
-func (u *Upstream) hello(l *link) error {
-	r, err := l.expect(l.times.Greeting, "EHLO "+u.Hostname)
-	if err != nil {
-		return err
-	}
-	l.offers = offers{}
-	if r.positive() {
-		for _, line := range r.lines[1:] {
-			keyword, params, _ := strings.Cut(line, " ")
-			l.offers[strings.ToUpper(keyword)] = params
-		}
-		return nil
-	}
-	if r.code/100 == 5 {
-		r, err = l.expect(l.times.Greeting, "HELO "+u.Hostname)
+func (h *host) hello(l *link) error {
+	name := h.upstream.Hostname
+	r, err := l.hello(name)
+	if err == nil && r.code/100 == 5 && !l.lmtp {
+		r, err = l.expect(l.times.Greeting, "HELO "+name)
 	}
 	if err == nil && !r.positive() {
-		err = l.fail(TroubleGreeting, "EHLO", fmt.Errorf("%d %s", r.code, strings.Join(r.lines, " ")))
+		err = l.fail(TroubleGreeting, "EHLO", r.asError())
 	}
+	l.own = l.offers
 	return err
 }
 
-func (u *Upstream) startTLS(l *link, mode TLSMode) error {
+func (h *host) startTLS(l *link, mode TLSMode) error {
 	if !l.offers.has("STARTTLS") {
 		return l.fail(TroubleTLS, "STARTTLS", errors.New("not offered"))
 	}
@@ -185,7 +234,7 @@ func (u *Upstream) startTLS(l *link, mode TLSMode) error {
 	if err := l.quiet("STARTTLS"); err != nil {
 		return err
 	}
-	c := tls.Client(l.conn, u.clientTLS(mode))
+	c := tls.Client(l.conn, h.clientTLS(mode))
 	if err := c.Handshake(); err != nil {
 		return l.fail(TroubleTLS, "TLS handshake", err)
 	}
@@ -193,13 +242,13 @@ func (u *Upstream) startTLS(l *link, mode TLSMode) error {
 	return nil
 }
 
-func (u *Upstream) clientTLS(mode TLSMode) *tls.Config {
+func (h *host) clientTLS(mode TLSMode) *tls.Config {
 	config := &tls.Config{}
-	if u.TLSConfig != nil {
-		config = u.TLSConfig.Clone()
+	if h.upstream.TLSConfig != nil {
+		config = h.upstream.TLSConfig.Clone()
 	}
 	if config.ServerName == "" {
-		config.ServerName, _, _ = net.SplitHostPort(u.Address)
+		config.ServerName, _, _ = net.SplitHostPort(h.Address)
 	}
 	config.InsecureSkipVerify = mode != TLSVerified
 	return config

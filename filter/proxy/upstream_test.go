@@ -17,7 +17,7 @@ func secureMTA(t *testing.T, d *door, config *tls.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	d.server.Upstream.Address = l.Addr().String()
+	d.server.Upstream.every()[0].Address = l.Addr().String()
 	go func() {
 		for {
 			c, err := l.Accept()

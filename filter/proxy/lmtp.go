@@ -1,0 +1,3 @@
+package proxy
+
+type partial struct{}
