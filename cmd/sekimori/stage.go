@@ -55,6 +55,7 @@ func openStage(ctx context.Context, cfg config.Config, source dns.Source, log *s
 	}
 	s := &stage{house: h, mta: mta}
 	s.judge.Store(h.filter)
+	h.server.Limits = newLimits(cfg.Listeners[0]) // of the wing
 	h.server.Check = s.check
 	h.server.Rules = func(rcpt string) string { return s.judge.Load().Effect(rcpt) }
 	h.server.Prefetch = func(ctx context.Context, env mail.Envelope, header *mail.Header) {
