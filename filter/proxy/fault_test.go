@@ -223,7 +223,7 @@ func TestMessageGivenUpHalfway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t)
-			l, err := d.server.Upstream.connect(t.Context())
+			l, err := d.server.Upstream.every()[0].connect(t.Context(), introduction{})
 			if err != nil {
 				t.Fatal(err)
 			}
