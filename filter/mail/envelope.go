@@ -23,4 +23,13 @@ type Envelope struct {
 type TLS struct {
 	Version string // "TLS1.3"; "" without TLS
 	Cipher  string // IANA name
+	Client  ClientCertificate
+}
+
+// ClientCertificate is what a client showed of itself; the zero value is nothing.
+// It decides nothing.
+type ClientCertificate struct {
+	Subject     string // as RFC 2253 writes it, at most 256 bytes of UTF-8
+	Fingerprint string // SHA-256 of the whole certificate, in hexadecimal
+	Verified    bool   // signed by an authority that the listener trusts, and valid now
 }

@@ -1,11 +1,17 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
+
+	"sekimori/filter/mail"
 )
 
 // Certificate is a certificate and its key in PEM files that are read again when
@@ -91,4 +97,29 @@ func (c *Certificate) read() error {
 	}
 	c.inUse = &pair
 	return nil
+}
+
+// subjectMax bounds what a client can have us write.
+const subjectMax = 256
+
+// clientCertificate is what the client showed, whether it is good or not.
+func clientCertificate(state tls.ConnectionState, authorities *x509.CertPool, now time.Time) mail.ClientCertificate {
+	if len(state.PeerCertificates) == 0 {
+		return mail.ClientCertificate{}
+	}
+	leaf, between := state.PeerCertificates[0], x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: authorities, Intermediates: between, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, // authorities of servers sign for no other use any more
+	})
+	sum := sha256.Sum256(leaf.Raw)
+	subject := leaf.Subject.String()
+	return mail.ClientCertificate{
+		Subject:     strings.ToValidUTF8(subject[:min(len(subject), subjectMax)], ""),
+		Fingerprint: hex.EncodeToString(sum[:]),
+		Verified:    err == nil && authorities != nil,
+	}
 }

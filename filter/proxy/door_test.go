@@ -65,15 +65,13 @@ func newDoor(t *testing.T, change ...func(*Server)) *door {
 		}},
 		Check:  d.check,
 		Done:   d.done,
-		Events: Events{Panic: d.panicked, Refused: func(_ string, why Refusal) { d.event("refused " + string(why)) }, TLS: func(v string) { d.event("tls " + v) }, Upstream: func(k Trouble) { d.event("upstream " + string(k)) }},
+		Events: Events{Panic: d.panicked, Accepted: func(string) { d.event("accepted") }, Limited: func(_ string, what Limit) { d.event("limited " + string(what)) }, Refused: func(_ string, why Refusal) { d.event("refused " + string(why)) }, TLS: func(v string) { d.event("tls " + v) }, Upstream: func(k Trouble) { d.event("upstream " + string(k)) }},
 	}
 	d.server.Spool.Directory = t.TempDir()
 	for _, f := range change {
 		f(d.server)
 	}
-	if err := d.server.Upstream.Probe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, func() bool { return d.server.Upstream.Probe(t.Context()) == nil }) // some are impatient
 	eventually(t, func() bool { return slices.Contains(d.mta.heard(), "QUIT") }) // the probe's
 	d.mta.mu.Lock()
 	d.mta.commands, d.mta.opened = nil, 0
@@ -88,8 +86,13 @@ func (d *door) serve() {
 		d.t.Fatal(err)
 	}
 	d.address = l.Addr().String()
+	d.serveAs("test", l)
+}
+
+// serveAs serves one more listener until the end of the test.
+func (d *door) serveAs(name string, l net.Listener) {
 	served := make(chan error, 1)
-	go func() { served <- d.server.Serve(context.Background(), "test", l) }()
+	go func() { served <- d.server.Serve(context.Background(), name, l) }()
 	d.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
@@ -182,7 +185,12 @@ type client struct {
 
 func (d *door) dial() *client {
 	d.t.Helper()
-	c, err := net.Dial("tcp", d.address)
+	return d.call("tcp", d.address)
+}
+
+func (d *door) call(network, address string) *client {
+	d.t.Helper()
+	c, err := net.Dial(network, address)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (c *conn) await(top net.Conn) Refusal {
 	}
 	c.expect(time.Now().Add(c.gate.GreetDelay))
 	defer c.expect(time.Time{})
-	var b [1]byte
+	var b [16]byte // enough to know a PROXY header by
 	n, err := top.Read(b[:])
 	switch {
 	case c.foreign():
