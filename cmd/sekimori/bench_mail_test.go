@@ -146,7 +146,7 @@ func TestSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := bytes.Repeat([]byte("x"), 4095) // the dot begins what is left of a line longer than the buffer
-	for i, data := range []string{"A: b\r\n\r\n.\r\n..\r\n", "", "A: b\n.\n.\r.\r\n", string(long) + "x.\r\nb", string(long) + "\r\n.b"} {
+	for i, data := range []string{"A: b\r\n\r\n.\r\n..\r\n", "", "A: b\n.\n.\r.\r\n", "A: b\n.\r\nc", string(long) + "x.\r\nb", string(long) + "\r\n.b"} {
 		if reply := out.send("", []string{"a@example.net"}, []byte(data)); !positive(reply) {
 			t.Errorf("message %d: %s", i, reply)
 		}
@@ -165,7 +165,7 @@ func TestSink(t *testing.T) {
 	if _, err := out.conn.Read(make([]byte, 1)); err != io.EOF {
 		t.Error(err)
 	}
-	if n := s.messages.Load(); n != 5 {
+	if n := s.messages.Load(); n != 6 {
 		t.Errorf("%d messages", n)
 	}
 }

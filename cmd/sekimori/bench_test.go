@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -95,8 +96,11 @@ func scripted(t *testing.T, reply func(verb string, n int) string) string {
 }
 
 func TestBenchCountsReplies(t *testing.T) {
+	var resets atomic.Int64
 	addr := scripted(t, func(verb string, n int) string {
 		switch {
+		case verb == "RSET":
+			resets.Add(1)
 		case verb == "connect" && n == 2:
 			return "421 4.3.2 too many\x1b[2J connections\r\n"
 		case verb == "connect":
@@ -135,6 +139,9 @@ func TestBenchCountsReplies(t *testing.T) {
 	}
 	if r.Messages != 7 || r.Accepted != 2 || r.Bytes != 2*int64(len(mail.letters[0].wire)) || r.Connections != 2 {
 		t.Errorf("%+v", r)
+	}
+	if n := resets.Load(); n != 3 {
+		t.Errorf("%d times RSET after three refusals", n)
 	}
 	if err := r.verdict(); err != nil {
 		t.Errorf("verdict %v", err)
