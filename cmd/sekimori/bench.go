@@ -231,7 +231,7 @@ func (f *benchFlags) inProcess(ctx context.Context, mail *benchMail, errs io.Wri
 	warm.messages = max(100, 4*f.concurrency)
 	warm.run(ctx)
 
-	begin := settled(usage{})
+	begin := b.settled(usage{})
 	b.takeVerdicts()
 	held := b.sink.messages.Load()
 	l := f.load(b.addr(), mail)
@@ -245,6 +245,6 @@ func (f *benchFlags) inProcess(ctx context.Context, mail *benchMail, errs io.Wri
 	r = f.report(l, mail, took)
 	r.Verdicts = b.takeVerdicts()
 	r.Sink = &sinkReport{Messages: b.sink.messages.Load() - held}
-	r.Process = newProcessReport(begin, peak, settled(begin), cpu, l.tally.messages)
+	r.Process = newProcessReport(begin, peak, b.settled(begin), cpu, l.tally.messages)
 	return r, nil
 }

@@ -16,9 +16,10 @@ type sink struct {
 	listen   net.Listener
 	messages atomic.Int64
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool // nil: closed
-	gone  sync.WaitGroup
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	closed bool
+	gone   sync.WaitGroup
 }
 
 func startSink() (*sink, error) {
@@ -35,12 +36,19 @@ func startSink() (*sink, error) {
 func (s *sink) close() {
 	s.listen.Close()
 	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.hangUp()
+	s.gone.Wait()
+}
+
+// hangUp ends the connections that are open, as an MTA may when no mail comes.
+func (s *sink) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for c := range s.conns {
 		c.Close()
 	}
-	s.conns = nil
-	s.mu.Unlock()
-	s.gone.Wait()
 }
 
 func (s *sink) accept() {
@@ -62,11 +70,10 @@ func (s *sink) accept() {
 func (s *sink) enter(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns == nil {
-		return false
+	if !s.closed {
+		s.conns[c] = true
 	}
-	s.conns[c] = true
-	return true
+	return !s.closed
 }
 
 func (s *sink) leave(c net.Conn) {
