@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -85,9 +84,9 @@ func (s *service) relieve(h *house, doors []*socket) {
 }
 
 func (s *service) logChanges(c changes) {
-	s.log.Info("the configuration was reloaded", "file", s.file, "changes", slog.AnyValue(c.now))
+	s.log.Info("the configuration was reloaded", "file", s.file, "changes", append([]string{}, c.now...))
 	if len(c.later) > 0 {
-		s.log.Warn("needs a restart to take effect", "changes", slog.AnyValue(c.later))
+		s.log.Warn("needs a restart to take effect", "changes", c.later)
 	}
 }
 

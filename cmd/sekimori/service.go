@@ -43,6 +43,9 @@ func (s *service) serve(ctx context.Context) error {
 	}
 	s.setLevel(cfg)
 	s.common = newCommon(cfg)
+	if s.common.acme, err = newAuthority(cfg.ACME); err != nil {
+		return err
+	}
 	h, err := s.common.build(cfg, s.log)
 	if err != nil {
 		return err
@@ -74,6 +77,9 @@ func (s *service) open(cfg config.Config) (err error) {
 	if s.admin, err = openAdmin(cfg.Admin.Address, given); err != nil {
 		return err
 	}
+	if err = s.common.acme.listen(cfg.ACME); err != nil {
+		return err
+	}
 	return given.rest()
 }
 
@@ -94,6 +100,7 @@ func openAdmin(address string, given *inherited) (net.Listener, error) {
 
 func (s *service) close() {
 	closeUnused(s.sockets, nil)
+	s.common.acme.close()
 	if s.admin != nil {
 		_ = s.admin.Close()
 	}
@@ -122,6 +129,7 @@ func (s *service) run(ctx context.Context, cfg config.Config, h *house) error {
 		server := newAdmin(s.common.health, s.common.metrics.Handler())
 		page.Go(func() { s.fail(serveAdmin(last, s.admin, server)) })
 	}
+	page.Go(func() { s.common.acme.run(last, s.log, s.common.metrics.CertificateError) })
 	s.present = begin(h, doors, s.fail, s.log)
 	s.common.health.listening.Store(true)
 	s.common.metrics.Loaded(time.Now())
@@ -190,10 +198,14 @@ func (s *service) end(err error) {
 	s.log.Info("ended")
 }
 
+// acceptPause is never taken for death: where there are no file descriptors left,
+// the server waits for up to a second before it tries again.
+const acceptPause = 4 * time.Second
+
 // accepting tells whether connections are being accepted, or were within so long.
 func (s *service) accepting(within time.Duration) error {
 	for _, l := range *s.watched.Load() {
-		if quiet := l.quiet(); quiet > max(within, 4*turn) {
+		if quiet := l.quiet(); quiet > max(within, acceptPause) {
 			return fmt.Errorf("listener %s has not accepted for %v", l.name, quiet.Round(time.Second))
 		}
 	}

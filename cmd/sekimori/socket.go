@@ -19,8 +19,9 @@ type socket struct {
 	turned   atomic.Int64 // when somebody last came to accept: nanoseconds after began
 }
 
-// turn is how long one look for a connection lasts.
-const turn = time.Second
+// turn is how long one look for a connection lasts, and so how late a side may
+// notice that it was closed.
+const turn = 200 * time.Millisecond
 
 func newSocket(name string, l net.Listener) *socket {
 	return &socket{name: name, listener: l, began: time.Now()}
