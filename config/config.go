@@ -128,45 +128,6 @@ type Spool struct {
 	Directory string `toml:"directory" check:"path" empty:"ok"`
 }
 
-// Upstream is the table [upstream].
-type Upstream struct {
-	// Host and port of the MTA. It must take us for a relay and must not be the
-	// listener itself.
-	// Default: "127.0.0.1:10025".
-	Address string `toml:"address" check:"dial"`
-
-	// TLS to the MTA: "none"; "opportunistic" (STARTTLS if it is offered, any
-	// certificate); "required" (STARTTLS or nothing, any certificate); "verified"
-	// (STARTTLS with a certificate that is valid for tls_name).
-	// Default: "none". One of: "none", "opportunistic", "required", "verified".
-	TLS string `toml:"tls" oneof:"none|opportunistic|required|verified"`
-
-	// Name that is asked for (SNI) and that the certificate must bear. "" takes
-	// the host of address.
-	// Default: "".
-	TLSName string `toml:"tls_name" check:"host" empty:"ok"`
-
-	// File with the authorities that may sign the MTA's certificate, PEM; only
-	// with tls = "verified". "" takes those of the operating system.
-	// Default: "".
-	TLSCA string `toml:"tls_ca" check:"path" empty:"ok"`
-
-	// How long a connection to the MTA may take to be made.
-	// Default: "10s". Limits: "100ms" to "5m".
-	ConnectTimeout Duration `toml:"connect_timeout" min:"100ms" max:"5m"`
-
-	// How long the MTA may take to answer a command. RFC 5321 section 4.5.3.2
-	// wants 5 minutes.
-	// Default: "5m". Limits: "1s" to "1h".
-	CommandTimeout Duration `toml:"command_timeout" min:"1s" max:"1h"`
-
-	// How long the MTA may take to answer after the whole message. RFC 5321
-	// section 4.5.3.2.6 wants 10 minutes; a shorter time makes duplicates, for
-	// an MTA that is late may still deliver what the client sends again.
-	// Default: "10m". Limits: "1s" to "1h".
-	DataTimeout Duration `toml:"data_timeout" min:"1s" max:"1h"`
-}
-
 // DNS is the table [dns].
 type DNS struct {
 	// Resolvers, asked in this order: addresses, with a port if it is not 53.

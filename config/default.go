@@ -13,14 +13,8 @@ func Default() Config {
 			Directory:   "https://acme-v02.api.letsencrypt.org/directory",
 			HTTPAddress: ":80",
 		},
-		Spool: Spool{Memory: 256 << 10, MemoryTotal: 256 << 20, DiskTotal: 8 << 30},
-		Upstream: Upstream{
-			Address:        "127.0.0.1:10025",
-			TLS:            "none",
-			ConnectTimeout: Duration(10 * time.Second),
-			CommandTimeout: Duration(5 * time.Minute),
-			DataTimeout:    Duration(10 * time.Minute),
-		},
+		Spool:    Spool{Memory: 256 << 10, MemoryTotal: 256 << 20, DiskTotal: 8 << 30},
+		Upstream: defaultUpstream(),
 		DNS: DNS{
 			Timeout:        Duration(2 * time.Second),
 			Attempts:       3,

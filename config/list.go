@@ -23,6 +23,8 @@ func newTable(list reflect.Value) reflect.Value {
 	switch list.Type().Elem() {
 	case reflect.TypeFor[Listener]():
 		return reflect.ValueOf(defaultListener())
+	case reflect.TypeFor[Server]():
+		return reflect.ValueOf(Server{Weight: 1})
 	case reflect.TypeFor[Tenant]():
 		return reflect.ValueOf(Tenant{Policy: defaultPolicy()})
 	}

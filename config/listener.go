@@ -223,8 +223,10 @@ func listenerConflicts(c *Config, add func(bad bool, key, other, message string)
 	for i, l := range c.Listeners {
 		at := tablePath("listener", i)
 		ownConflicts(l, l.UsesACME(c.ACME), at, add)
-		add(meet(l.Address, c.Upstream.Address), "upstream.address", at+".address",
-			"is "+at+".address, so that mail would go in circles")
+		for j, h := range c.Upstream.Hosts() {
+			add(meet(l.Address, h.Address) || l.Address == h.Address && strings.HasPrefix(h.Address, "unix:"), c.Upstream.hostKey(j), at+".address",
+				"is "+at+".address, so that mail would go in circles")
+		}
 		add(meet(l.Address, c.Admin.Address), "admin.address", at+".address", "is taken by "+at+".address")
 		for j, other := range c.Listeners[:i] {
 			first := tablePath("listener", j)

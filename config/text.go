@@ -112,6 +112,9 @@ func checkListen(s string) error {
 }
 
 func checkDial(s string) error {
+	if network, path := Network(s); network == "unix" {
+		return checkSocket(path)
+	}
 	host, _, err := splitAddress(s, 1)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ func TestText(t *testing.T) {
 		},
 		"host":   {[]string{"mta", "mta.example", "127.0.0.1", "::1"}, []string{"", "a b", "mta:25", "[::1]", "256.0.0.1"}},
 		"listen": {[]string{":25", "0.0.0.0:25", "[::]:0", "[fe80::1%eth0]:25", "localhost:65535"}, []string{"", "25", ":", ":smtp", ":65536", ":-1", "::1:25", "a b:25", "localhost"}},
-		"dial":   {[]string{"mta:25", "127.0.0.1:10025", "[::1]:25"}, []string{"", ":25", "mta:0", "mta:", "mta", "m ta:25", "unix:/run/mta"}},
+		"dial":   {[]string{"mta:25", "127.0.0.1:10025", "[::1]:25", "unix:/run/mta"}, []string{"", ":25", "mta:0", "mta:", "mta", "m ta:25", "unix:", "unix:mta"}},
 		"server": {[]string{"127.0.0.1", "::1", "127.0.0.1:53", "[::1]:53"}, []string{"", "resolver", "resolver:53", "127.0.0.1:0", "[::1]", ":53", "udp://127.0.0.1"}},
 		"path":   {[]string{"/etc/x.pem", "x", "/etc/日本.pem", "a b"}, []string{"", "/etc/\x00", "a\nb", strings.Repeat("a", 4097)}},
 		"url": {

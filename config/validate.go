@@ -139,11 +139,9 @@ func conflicts(c *Config) []conflict {
 			all = append(all, conflict{Problem{Key: key, Message: message}, other})
 		}
 	}
-	u := c.Upstream
 	listenerConflicts(c, add)
 	tenantConflicts(c, add)
-	add(u.TLSName != "" && u.TLS == "none", "upstream.tls_name", "upstream.tls", `does nothing with upstream.tls = "none"`)
-	add(u.TLSCA != "" && u.TLS != "verified", "upstream.tls_ca", "upstream.tls", `does nothing unless upstream.tls = "verified"`)
+	upstreamConflicts(c.Upstream, add)
 	add(c.Spool.MemoryTotal < c.Spool.Memory, "spool.memory_total", "spool.memory", "is less than spool.memory, which is of one message")
 	add(c.DNS.MessageTimeout < c.DNS.Timeout, "dns.message_timeout", "dns.timeout", "is shorter than dns.timeout")
 	return all

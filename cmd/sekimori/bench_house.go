@@ -48,7 +48,7 @@ func openBenchHouse(ctx context.Context, f *benchFlags, source dns.Source) (*ben
 func benchConfig(f *benchFlags, upstream string) config.Config {
 	cfg := config.Default()
 	cfg.Hostname = "mx.example.net"
-	cfg.Upstream.Address = upstream
+	cfg.Upstream = cfg.Upstream.At(upstream)
 	door := &cfg.Listeners[0]
 	door.MaxConnections = f.concurrency + 100
 	door.MaxConnectionsPerClient = f.concurrency + 100

@@ -75,8 +75,14 @@ func checkCertificate(c config.Config) []config.Problem {
 }
 
 func checkUpstream(c config.Config) []config.Problem {
-	_, err := newUpstream(c.Upstream, "")
-	return problem("upstream.tls_ca", err)
+	_, err := upstreamTLS(c.Upstream, nil)
+	key := "upstream.tls_ca"
+	if c.Upstream.TLSCertificate != "" && err != nil {
+		if _, bad := upstreamCertificate(c.Upstream, nil); bad != nil {
+			key = "upstream.tls_certificate"
+		}
+	}
+	return problem(key, err)
 }
 
 // checkSpool tries the directory with a file of no name that is gone at once.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +24,7 @@ type house struct {
 	health  *health
 	open    atomic.Int64  // connections
 	probed  chan struct{} // closed when the MTA was asked for the first time
+	every   time.Duration // between two probes
 }
 
 func newHouse(cfg config.Config, source dns.Source, log *slog.Logger) (*house, error) {
@@ -38,7 +37,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	h := &house{filter: judge, common: c, metrics: c.metrics, health: c.health, probed: make(chan struct{})}
+	h := &house{filter: judge, common: c, metrics: c.metrics, health: c.health, probed: make(chan struct{}), every: time.Duration(cfg.Upstream.ProbeInterval)}
 	h.server, err = newServer(cfg, c.acme, log, h.metrics)
 	if err != nil {
 		return nil, err
@@ -48,6 +47,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	h.server.Check = judge.Check
 	h.server.Prefetch = judge.Prefetch
 	h.server.Rules = judge.Effect
+	h.server.ClientName = clientNames(source)
 	h.server.Done = func(r filter.Record) {
 		h.metrics.Done(r)
 		logRecord(log, r)
@@ -68,14 +68,15 @@ func newServer(cfg config.Config, acme *authority, log *slog.Logger, m *metrics.
 	if err != nil {
 		return nil, err
 	}
-	upstream, err := newUpstream(cfg.Upstream, name)
+	broken := func(err error) {
+		m.CertificateError()
+		log.Error("the changed certificate cannot be used, the old one stays", "error", err.Error())
+	}
+	upstream, err := newUpstream(cfg.Upstream, name, broken)
 	if err != nil {
 		return nil, err
 	}
-	listeners, err := newListeners(cfg, acme, func(err error) {
-		m.CertificateError()
-		log.Error("the changed certificate cannot be used, the old one stays", "error", err.Error())
-	})
+	listeners, err := newListeners(cfg, acme, broken)
 	if err != nil {
 		return nil, err
 	}
@@ -96,43 +97,6 @@ func newServer(cfg config.Config, acme *authority, log *slog.Logger, m *metrics.
 			Panic:    m.Panic,
 		},
 	}, nil
-}
-
-func newUpstream(c config.Upstream, name string) (*proxy.Upstream, error) {
-	u := &proxy.Upstream{
-		Address:   c.Address,
-		Hostname:  name,
-		TLS:       proxy.TLSMode(c.TLS),
-		TLSConfig: &tls.Config{ServerName: c.TLSName, MinVersion: tls.VersionTLS12},
-		Times: proxy.Times{
-			Connect: time.Duration(c.ConnectTimeout),
-			Command: time.Duration(c.CommandTimeout),
-			Final:   time.Duration(c.DataTimeout),
-		},
-	}
-	if c.TLSCA == "" {
-		return u, nil
-	}
-	var err error
-	u.TLSConfig.RootCAs, err = readCA(c.TLSCA)
-	return u, err
-}
-
-// probing asks for the MTA every few seconds, for /readyz and for what it offers.
-func (h *house) probing(ctx context.Context, log *slog.Logger) {
-	up := true
-	var first sync.Once
-	h.health.watch(ctx, 5*time.Second, h.server.Upstream.Probe, func(err error) {
-		first.Do(func() { close(h.probed) })
-		h.metrics.UpstreamUp(err == nil)
-		switch {
-		case err != nil && up:
-			log.Error("the MTA does not answer: clients are told 451", "error", err.Error())
-		case err == nil && !up:
-			log.Info("the MTA answers again")
-		}
-		up = err == nil
-	})
 }
 
 // probeTime is how long a new house waits for the MTA's first answer before it

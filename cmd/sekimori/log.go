@@ -23,6 +23,7 @@ func logRecord(log *slog.Logger, r filter.Record) {
 		slog.Any("rcpt_to", r.Envelope.Rcpts),
 		slog.String("tls", r.Envelope.TLS.Version),
 		slog.Int64("size", r.Size),
+		slog.String("upstream", r.Upstream),
 		slog.String("outcome", string(r.Outcome)),
 		slog.Int("reply_code", r.Reply.Code),
 		slog.String("reply", r.Reply.Text),

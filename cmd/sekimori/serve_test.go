@@ -219,7 +219,7 @@ func TestServeBeforePostfix(t *testing.T) {
 			`sekimori_messages_total{action="accept",reason="dmarc_pass"} 1`,
 			`sekimori_messages_total{action="reject",reason="dmarc_fail_reject"} 1`,
 			`sekimori_outcomes_total{outcome="delivered"} 1`,
-			`sekimori_upstream_up 1`,
+			`sekimori_upstream_up{upstream="` + p.Addr + `"} 1`,
 		} {
 			if !strings.Contains(page, line+"\n") {
 				t.Errorf("no %s in\n%s", line, page)

@@ -55,7 +55,7 @@ func (s *service) serve(ctx context.Context) error {
 	}
 	for _, l := range s.sockets {
 		s.log.Info("listening", "version", version, "listener", l.name, "address", l.listener.Addr().String(),
-			"upstream", cfg.Upstream.Address, "mode", cfg.Policy.Mode)
+			"upstream", addresses(cfg.Upstream), "mode", cfg.Policy.Mode)
 	}
 	return s.run(ctx, cfg, h)
 }

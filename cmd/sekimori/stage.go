@@ -48,7 +48,7 @@ func openStage(ctx context.Context, cfg config.Config, source dns.Source, log *s
 	if err != nil {
 		return nil, err
 	}
-	cfg.Upstream.Address = mta.listen.Addr().String()
+	cfg.Upstream = cfg.Upstream.At(mta.listen.Addr().String())
 	h, err := newHouse(cfg, source, log)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ type Metrics struct {
 	limited        *prometheus.CounterVec
 	tls            *prometheus.CounterVec
 	upstreamErrors *prometheus.CounterVec
-	upstreamUp     prometheus.Gauge
+	upstreamUp     *prometheus.GaugeVec
 	certificate    prometheus.Counter
 	reloads        *prometheus.CounterVec
 	loaded         prometheus.Gauge
@@ -67,7 +67,7 @@ func New(version string) *Metrics {
 	m.limited = m.counters("limited_total", "Commands that were refused or delayed because the client does too much, by the limit (message_rate, recipient_rate, tarpit).", "limit")
 	m.tls = m.counters("tls_connections_total", "Client connections protected by TLS, by version.", "version")
 	m.upstreamErrors = m.counters("upstream_errors_total", "Trouble with the MTA by kind.", "kind")
-	m.upstreamUp = m.gauge("upstream_up", "1 if the MTA answered the last probe.")
+	m.upstreamUp = m.gauges("upstream_up", "1 if the host of the MTA answered the last probe.", "upstream")
 	m.certificate = m.counter("certificate_errors_total", "Changed certificate files that could not be read; the old one stayed in use.")
 	m.reloads = m.counters("reloads_total", "Reloads of the configuration by result: ok, failed.", "result")
 	m.loaded = m.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read, in Unix time.")
@@ -93,6 +93,12 @@ func (m *Metrics) counter(name, help string) prometheus.Counter {
 
 func (m *Metrics) gauge(name, help string) prometheus.Gauge {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	m.registry.MustRegister(g)
+	return g
+}
+
+func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	m.registry.MustRegister(g)
 	return g
 }
@@ -224,11 +230,16 @@ func (m *Metrics) TLS(version string) { m.tls.WithLabelValues(version).Inc() }
 // UpstreamError counts trouble with the MTA; kind is of the door's closed set.
 func (m *Metrics) UpstreamError(kind string) { m.upstreamErrors.WithLabelValues(kind).Inc() }
 
-// UpstreamUp keeps the outcome of the last probe of the MTA.
-func (m *Metrics) UpstreamUp(up bool) {
-	m.upstreamUp.Set(0)
+// Upstreams forgets the hosts of the MTA that there were: others are configured.
+func (m *Metrics) Upstreams() { m.upstreamUp.Reset() }
+
+// UpstreamUp keeps the outcome of the last probe of a host of the MTA; address is
+// of the configuration.
+func (m *Metrics) UpstreamUp(address string, up bool) {
+	g := m.upstreamUp.WithLabelValues(address)
+	g.Set(0)
 	if up {
-		m.upstreamUp.Set(1)
+		g.Set(1)
 	}
 }
 

@@ -61,7 +61,7 @@ func touchAll(m *Metrics) {
 	m.ConnectionRefused("total")
 	m.TLS("TLS1.3")
 	m.UpstreamError("connect")
-	m.UpstreamUp(true)
+	m.UpstreamUp("127.0.0.1:10025", true)
 	m.Panic()
 	m.CertificateError()
 }
