@@ -72,7 +72,7 @@ func newDoor(t *testing.T, change ...func(*Server)) *door {
 		f(d.server)
 	}
 	eventually(t, func() bool { return d.server.Upstream.Probe(t.Context()) == nil }) // some are impatient
-	eventually(t, func() bool { return slices.Contains(d.mta.heard(), "QUIT") }) // the probe's
+	eventually(t, func() bool { return slices.Contains(d.mta.heard(), "QUIT") })      // the probe's
 	d.mta.mu.Lock()
 	d.mta.commands, d.mta.opened = nil, 0
 	d.mta.mu.Unlock()

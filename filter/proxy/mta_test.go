@@ -3,12 +3,14 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // letter is a message that the MTA double has taken on.
@@ -16,6 +18,8 @@ type letter struct {
 	from string
 	to   []string
 	data string // as it came, dots unstuffed
+	id   string // of the queue, as in the reply
+	as   string // what it was told of the client by XCLIENT or XFORWARD
 }
 
 // misdeed is what the double does in place of what it should.
@@ -24,9 +28,15 @@ type misdeed struct {
 	hang  bool   // nothing more is ever said
 	close bool   // the connection ends (after say)
 	reset bool   // likewise, by RST
+	drip  bool   // its reply comes octet by octet
+	late  bool   // its reply comes when nobody waits for it any more
+	half  bool   // it says no more, but listens to the end
 	keep  bool   // at "end": the message is taken on nevertheless
 	once  bool   // the next time it behaves
 }
+
+// lateBy is longer than a hurried proxy waits.
+const lateBy = 80 * time.Millisecond
 
 // mta is a double of the MTA behind the proxy. It can be told to misbehave at
 // any step: "connect", the verbs, "body" (after the first octets of the
@@ -35,6 +45,7 @@ type mta struct {
 	t      *testing.T
 	l      net.Listener
 	offers []string
+	queue  bool // gives each message a queue id of its own
 	lax    bool // takes a bare CR or LF for a line end and drops NULs
 
 	mu       sync.Mutex
@@ -45,6 +56,7 @@ type mta struct {
 	letters  []letter
 	conns    map[net.Conn]bool
 	opened   int
+	given    int // queue ids
 	wg       sync.WaitGroup
 }
 
@@ -152,8 +164,21 @@ func (m *mta) answer(c net.Conn, step, reply string) bool {
 		c.(*net.TCPConn).SetLinger(0)
 		return false
 	}
+	if d.half {
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+		return false
+	}
 	if d.say != "" {
 		reply = d.say
+	}
+	if d.late {
+		time.Sleep(lateBy)
+	}
+	for d.drip && len(reply) > 1 {
+		io.WriteString(c, reply[:1])
+		reply = reply[1:]
+		time.Sleep(200 * time.Microsecond)
 	}
 	if !d.close || d.say != "" {
 		io.WriteString(c, reply)
@@ -168,6 +193,7 @@ func (m *mta) serve(c net.Conn) {
 		return
 	}
 	var now letter
+	as := ""
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -186,8 +212,12 @@ func (m *mta) serve(c net.Conn) {
 		switch verb {
 		case "EHLO":
 			reply = m.ehlo()
+		case "XCLIENT":
+			as, reply = arg, "220 mta.example ESMTP\r\n"
+		case "XFORWARD":
+			as = arg
 		case "MAIL":
-			now = letter{from: arg}
+			now = letter{from: arg, as: as}
 		case "RCPT":
 			now.to = append(now.to, arg)
 		case "RSET":
@@ -258,8 +288,11 @@ func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
 	if err != nil {
 		return false
 	}
-	now.data = data
-	reply := "250 2.0.0 Ok: queued as 4XYZ\r\n"
+	now.data, now.id = data, "4XYZ"
+	if m.queue {
+		now.id = m.nextID()
+	}
+	reply := "250 2.0.0 Ok: queued as " + now.id + "\r\n"
 	for _, line := range strings.Split(strings.TrimSuffix(data, "\r\n"), "\r\n") {
 		m.note(line)
 	}
@@ -273,6 +306,13 @@ func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
 		m.mu.Unlock()
 	}
 	return m.answer(c, "end", reply)
+}
+
+func (m *mta) nextID() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.given++
+	return fmt.Sprintf("Q%d", m.given)
 }
 
 // readData reads up to the end of data: the right one, or what a lax MTA takes
