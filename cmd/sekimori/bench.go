@@ -208,12 +208,15 @@ func (f *benchFlags) remote(ctx context.Context, mail *benchMail, errs io.Writer
 	return f.report(l, mail, took)
 }
 
-// limit ends a context after the duration.
+// limit ends a context after the duration: by cancelling it, as a deadline would
+// also be one of the connections that are being made, and they would fail first.
 func (f *benchFlags) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if f.duration == 0 {
-		return context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	if f.duration > 0 {
+		late := time.AfterFunc(f.duration, cancel)
+		context.AfterFunc(ctx, func() { late.Stop() })
 	}
-	return context.WithTimeout(ctx, f.duration)
+	return ctx, cancel
 }
 
 // inProcess loads a proxy and a sink of this process's own.
@@ -232,6 +235,9 @@ func (f *benchFlags) inProcess(ctx context.Context, mail *benchMail, errs io.Wri
 	warm.run(ctx)
 
 	begin := b.settled(usage{})
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted in the warm-up, before anything was measured")
+	}
 	b.takeVerdicts()
 	held := b.sink.messages.Load()
 	l := f.load(b.addr(), mail)
