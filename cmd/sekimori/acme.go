@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,6 +26,8 @@ type authority struct {
 	domains []string
 	ours    atomic.Pointer[map[string]*tls.Certificate] // by domain
 	pause   time.Duration                               // after the first failure; twice as long after each further one
+
+	plain, secure net.Listener // where challenges are answered; either may be nil
 }
 
 // newAuthority is nil where ACME is off.
@@ -52,6 +55,52 @@ func newAuthority(c config.ACME) (*authority, error) {
 	}
 	a.ours.Store(&map[string]*tls.Certificate{})
 	return a, nil
+}
+
+// listen opens what the authority will ask.
+func (a *authority) listen(c config.ACME) (err error) {
+	if a == nil {
+		return nil
+	}
+	if a.plain, err = listenFor("acme.http_address", c.HTTPAddress); err != nil {
+		return err
+	}
+	if a.secure, err = listenFor("acme.tls_address", c.TLSAddress); err != nil {
+		a.close()
+	}
+	return err
+}
+
+func listenFor(key, address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen(config.Network(address))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return l, nil
+}
+
+func (a *authority) close() {
+	if a == nil {
+		return
+	}
+	for _, l := range []net.Listener{a.plain, a.secure} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// run gets certificates until ctx ends. report is told of each failure.
+func (a *authority) run(ctx context.Context, log *slog.Logger, report func()) {
+	if a == nil {
+		return
+	}
+	defer a.close()
+	a.challenges(ctx)
+	a.keep(ctx, log, report)
 }
 
 // config is for clients' connections.
@@ -149,23 +198,33 @@ func (a *authority) obtain(ctx context.Context, domain string) (*tls.Certificate
 	}
 }
 
-// challenges answers the authority's challenges until ctx ends. Either listener
-// may be nil.
-func (a *authority) challenges(ctx context.Context, plain, secure net.Listener) {
-	if plain != nil {
+// challenges answers the authority's challenges until ctx ends.
+func (a *authority) challenges(ctx context.Context) {
+	if a.plain != nil {
 		s := &http.Server{
-			Handler:           a.manager.HTTPHandler(http.NotFoundHandler()),
+			Handler:           withoutPort(a.manager.HTTPHandler(http.NotFoundHandler())),
 			ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 			WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second,
 			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		}
 		context.AfterFunc(ctx, func() { _ = s.Close() })
-		go func() { _ = s.Serve(plain) }()
+		go func() { _ = s.Serve(a.plain) }()
 	}
-	if secure != nil {
-		context.AfterFunc(ctx, func() { _ = secure.Close() })
-		go a.handshakes(secure)
+	if a.secure != nil {
+		context.AfterFunc(ctx, func() { _ = a.secure.Close() })
+		go a.handshakes(a.secure)
 	}
+}
+
+// withoutPort: the manager knows names only, and a port other than 80 may be
+// forwarded to us under its own number.
+func withoutPort(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r.Host = host
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // handshakes is all there is to TLS-ALPN-01 (RFC 8737 section 3).
