@@ -24,6 +24,9 @@ example.com.         TXT "v=spf1 ip4:127.0.0.1 -all"
 _dmarc.example.com.  TXT "v=DMARC1; p=reject"
 _dmarc.bank.example. TXT "v=DMARC1; p=reject"
 attacker.example.    TXT "v=spf1 -all"
+10.2.0.192.in-addr.arpa.  PTR mail.sender.example.
+mail.sender.example.      A   192.0.2.10
+11.2.0.192.in-addr.arpa.  PTR liar.sender.example.
 `
 
 // daemon is a running 'sekimori serve' with a configuration file and a real DNS
@@ -58,13 +61,17 @@ func startDaemon(t *testing.T, upstream, extra string) *daemon {
 	t.Helper()
 	d := &daemon{addr: freeAddr(t), admin: freeAddr(t), log: &lockedBuffer{}}
 	file := filepath.Join(t.TempDir(), "sekimori.toml")
+	door := fmt.Sprintf("listener.address = %q", d.addr)
+	if strings.Contains(extra, "[[listener]]") {
+		door = ""
+	}
 	text := fmt.Sprintf(`hostname = "mx.example.net"
-listener.address = %q
+%s
 upstream.address = %q
 dns.servers = [%q]
 admin.address = %q
 shutdown_timeout = "5s"
-%s`, d.addr, upstream, serveDNS(t, serveZone), d.admin, extra)
+%s`, door, upstream, serveDNS(t, serveZone), d.admin, extra)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
