@@ -106,6 +106,8 @@ func (l *link) introduce(who introduction) (reply, error) {
 		return reply{}, l.xforward(who)
 	case l.as == who:
 		return reply{}, nil
+	case l.bound:
+		return reply{}, l.fail(TroubleForward, verb, errors.New("not offered for a second client"))
 	}
 	return l.xclient(who)
 }
@@ -149,7 +151,7 @@ func (l *link) xclient(who introduction) (reply, error) {
 		l.close()
 		return r, nil
 	}
-	l.as = who
+	l.as, l.bound = who, !l.offers.has("XCLIENT")
 	return reply{}, nil
 }
 

@@ -110,7 +110,7 @@ func (h *host) dial(ctx context.Context) (net.Conn, error) {
 
 // present writes the PROXY header: the connection is this client's from now on.
 func (l *link) present(who introduction) error {
-	l.as, l.proxied = who, who.client.IsValid()
+	l.as, l.bound = who, who.client.IsValid()
 	if err := l.conn.SetDeadline(time.Now().Add(l.times.Greeting)); err != nil {
 		return l.fail(TroubleLost, "PROXY", err)
 	}

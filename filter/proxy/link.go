@@ -47,7 +47,7 @@ type link struct {
 	offers  offers       // of the last EHLO
 	own     offers       // of the last EHLO as ourselves
 	as      introduction // whom the MTA takes us for
-	proxied bool         // for good
+	bound   bool         // for good
 	broken  bool
 	pending bool // the MTA has a transaction open
 	stained bool // the MTA has refused something

@@ -43,7 +43,7 @@ func (h *host) keep(l *link) bool {
 	switch {
 	case l.broken:
 		return true
-	case reuse.Idle <= 0 || l.proxied || l.stained:
+	case reuse.Idle <= 0 || l.bound || l.stained:
 		return false
 	case l.worn(reuse, h.upstream.now()) || l.pending || l.quiet("reuse") != nil:
 		l.close()

@@ -186,7 +186,7 @@ func (h *host) begin(l *link, mode TLSMode) error {
 	if err != nil {
 		return err
 	}
-	if r.code != 220 && r.negative() && l.proxied { // it means the client
+	if r.code != 220 && r.negative() && l.bound { // it means the client
 		l.drop()
 		return &refusedError{r}
 	}
