@@ -17,7 +17,7 @@ func (s *service) openDoors(cfg config.Config, given *inherited) (doors []*socke
 		door, err := s.openDoor(l, given)
 		if err != nil {
 			closeUnused(doors, s.sockets)
-			return nil, fmt.Errorf("address of listener %d: %w", i+1, err)
+			return nil, fmt.Errorf("%s: %w", config.ListenerKey(i, "address"), err)
 		}
 		doors = append(doors, door)
 	}
