@@ -74,8 +74,8 @@ func TestListenerConflicts(t *testing.T) {
 		"acme.domains = ['mx.example.net']\nacme.http_address = ''":                     "acme.http_address: or acme.tls_address is needed",
 		"acme.domains = ['mx.example.net']\nlistener.tls = 'none'":                      "acme.domains: is of no use",
 		"acme.email = 'x'":                                                              "acme.email: \"x\" is not a mail address",
-		strings.Repeat("[[listener]]\naddress = ':0'\n", 101):                   "listener: has more than 100 tables",
-		"listener = [" + strings.Repeat("{address = ':0'},", 101) + "]":         "listener: has more than 100 tables",
+		strings.Repeat("[[listener]]\naddress = ':0'\n", 101):                           "listener: has more than 100 tables",
+		"listener = [" + strings.Repeat("{address = ':0'},", 101) + "]":                 "listener: has more than 100 tables",
 		"listener.connection_rate = '60'":                                               "listener.connection_rate: \"60\" is not a rate",
 		"[[listener]]\nproxy_protocol.trusted = ['192.0.2.1']\n[listener.proxy_protocol]\ntimeout = '1s'": "listener.proxy_protocol: stands here a second time",
 	} {

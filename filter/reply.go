@@ -222,7 +222,7 @@ func faultWords(m *mail.Message, r Results) string {
 	switch {
 	case m.Has(mail.HeaderNUL):
 		return "it has control characters"
-	case m.Has(mail.HeaderLine):
+	case m.Has(mail.HeaderLine) && r.Author.Status != mail.AuthorMalformed:
 		return "a line of it is no header field"
 	}
 	return orElse(r.Author.Reason, "it does not parse")
