@@ -39,111 +39,12 @@ func TestReload(t *testing.T) {
 		t.Fatalf("reply %q", got)
 	}
 
-	t.Run("a message in flight keeps its rules, a new connection has the new ones", func(t *testing.T) {
-		old := l.dial()
-		for _, line := range []string{"MAIL FROM:<x@attacker.example>", "RCPT TO:<user@example.net>", "DATA"} {
-			old.command("%s", line)
-		}
-		l.write("policy.mode = \"shadow\"\nlistener.max_recipients = 7\n")
-		out, ok := l.reload()
-		want := "reloaded\n  listener.max_recipients: 100 -> 7\n  policy.mode: \"enforce\" -> \"shadow\"\n"
-		if !ok || out != want {
-			t.Errorf("%v, %q", ok, out)
-		}
-		if got := l.spoof(); !positive(got) {
-			t.Errorf("by the new rules: %q", got)
-		}
-		if got := old.data2(spoof); !strings.HasPrefix(got, "550 5.7.26 ") {
-			t.Errorf("by the old rules: %q", got)
-		}
-	})
-
-	t.Run("by SIGHUP", func(t *testing.T) {
-		l.write("log.level = \"debug\"\n")
-		p.signal(syscall.SIGHUP)
-		waitFor(t, "the log tells the change", func() bool {
-			return strings.Contains(p.log.String(), `log.level: \"info\" -> \"debug\"`)
-		})
-		if got := l.spoof(); !strings.HasPrefix(got, "550 5.7.26 ") {
-			t.Errorf("reply %q", got)
-		}
-	})
-
-	t.Run("a bad file changes nothing", func(t *testing.T) {
-		l.write("policy.mode = \"shadowy\"\nlog.level = \"warn\"\n")
-		out, ok := l.reload()
-		if ok || !strings.Contains(out, "not reloaded, the old configuration stays") || !strings.Contains(out, `sekimori.toml:7:15: policy.mode: "shadowy"`) {
-			t.Errorf("%v, %q", ok, out)
-		}
-		if got := l.spoof(); !strings.HasPrefix(got, "550 5.7.26 ") {
-			t.Errorf("reply %q", got)
-		}
-		if page := l.page(); !strings.Contains(page, "sekimori_reloads_total{result=\"ok\"} 2\n") || !strings.Contains(page, "sekimori_reloads_total{result=\"failed\"} 1\n") ||
-			!strings.Contains(page, "sekimori_config_loaded_timestamp_seconds 1.") {
-			t.Error(page)
-		}
-	})
-
-	t.Run("the admin page stays where it is", func(t *testing.T) {
-		was := l.admin
-		l.admin = freeAddr(t)
-		l.write("")
-		now := l.admin
-		l.admin = was
-		want := fmt.Sprintf("  needs a restart: admin.address: %q -> %q\n", was, now)
-		for range 2 { // as often as it is asked for
-			if out, ok := l.reload(); !ok || !strings.HasSuffix(out, want) {
-				t.Errorf("%v, %q", ok, out)
-			}
-		}
-		l.write("")
-		if out, ok := l.reload(); !ok || out != "reloaded, nothing has changed\n" {
-			t.Errorf("%v, %q", ok, out)
-		}
-	})
-
-	t.Run("listeners come and go", func(t *testing.T) {
-		more, unix := freeAddr(t), filepath.Join(filepath.Dir(l.file), "smtp.sock")
-		first := l.dial()
-		l.write(fmt.Sprintf("[[listener]]\naddress = %q\n[[listener]]\naddress = %q\n[[listener]]\naddress = %q\nsocket_mode = \"0600\"\n", l.addr, more, "unix:"+unix))
-		l.unlisted(t)
-		if out, ok := l.reload(); !ok {
-			t.Fatal(out)
-		}
-		info, err := os.Stat(unix)
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info, err)
-		}
-		for _, at := range [][2]string{{"tcp", l.addr}, {"tcp", more}, {"unix", unix}} {
-			if got := greeting(at[0], at[1]); !strings.HasPrefix(got, "220 ") {
-				t.Errorf("%v: %q", at, got)
-			}
-		}
-		l.write("")
-		if out, ok := l.reload(); !ok || !strings.Contains(out, "listener[1].address: \""+more+"\" ->") {
-			t.Errorf("%v, %q", ok, out)
-		}
-		waitFor(t, "it is closed", func() bool { return refused(more) })
-		if got := first.command("NOOP"); !positive(got) {
-			t.Errorf("who came before two reloads: %q", got)
-		}
-	})
-
-	t.Run("an address that is taken", func(t *testing.T) {
-		taken, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer taken.Close()
-		l.write(fmt.Sprintf("[[listener]]\naddress = %q\n[[listener]]\naddress = %q\n", l.addr, taken.Addr()))
-		l.unlisted(t)
-		if out, ok := l.reload(); ok || !strings.Contains(out, "address already in use") {
-			t.Errorf("%v, %q", ok, out)
-		}
-		if got := l.spoof(); !strings.HasPrefix(got, "550 5.7.26 ") {
-			t.Errorf("reply %q", got)
-		}
-	})
+	t.Run("a message in flight keeps its rules, a new connection has the new ones", func(t *testing.T) { reloadInFlight(t, l) })
+	t.Run("by SIGHUP", func(t *testing.T) { reloadBySignal(t, l, p) })
+	t.Run("a bad file changes nothing", func(t *testing.T) { reloadBadFile(t, l) })
+	t.Run("the admin page stays where it is", func(t *testing.T) { reloadAdmin(t, l) })
+	t.Run("listeners come and go", func(t *testing.T) { reloadListeners(t, l) })
+	t.Run("an address that is taken", func(t *testing.T) { reloadTaken(t, l) })
 	p.signal(syscall.SIGTERM)
 	if got := p.wait(0); got != "late" && got != "exit status 0" {
 		t.Error(got)
@@ -154,6 +55,112 @@ func TestReload(t *testing.T) {
 	}
 	if out, ok := l.reload(); ok || !strings.HasPrefix(out, "sekimori: asking the running proxy: ") {
 		t.Errorf("%v, %q", ok, out)
+	}
+}
+
+func reloadInFlight(t *testing.T, l *life) {
+	old := l.dial()
+	for _, line := range []string{"MAIL FROM:<x@attacker.example>", "RCPT TO:<user@example.net>", "DATA"} {
+		old.command("%s", line)
+	}
+	l.write("policy.mode = \"shadow\"\nlistener.max_recipients = 7\n")
+	out, ok := l.reload()
+	want := "reloaded\n  listener.max_recipients: 100 -> 7\n  policy.mode: \"enforce\" -> \"shadow\"\n"
+	if !ok || out != want {
+		t.Errorf("%v, %q", ok, out)
+	}
+	if got := l.spoof(); !positive(got) {
+		t.Errorf("by the new rules: %q", got)
+	}
+	if got := old.data2(spoof); !strings.HasPrefix(got, "550 5.7.26 ") {
+		t.Errorf("by the old rules: %q", got)
+	}
+}
+
+func reloadBySignal(t *testing.T, l *life, p *process) {
+	l.write("log.level = \"debug\"\n")
+	p.signal(syscall.SIGHUP)
+	waitFor(t, "the log tells the change", func() bool {
+		return strings.Contains(p.log.String(), `log.level: \"info\" -> \"debug\"`)
+	})
+	if got := l.spoof(); !strings.HasPrefix(got, "550 5.7.26 ") {
+		t.Errorf("reply %q", got)
+	}
+}
+
+func reloadBadFile(t *testing.T, l *life) {
+	l.write("policy.mode = \"shadowy\"\nlog.level = \"warn\"\n")
+	out, ok := l.reload()
+	if ok || !strings.Contains(out, "not reloaded, the old configuration stays") || !strings.Contains(out, `sekimori.toml:7:15: policy.mode: "shadowy"`) {
+		t.Errorf("%v, %q", ok, out)
+	}
+	if got := l.spoof(); !strings.HasPrefix(got, "550 5.7.26 ") {
+		t.Errorf("reply %q", got)
+	}
+	if page := l.page(); !strings.Contains(page, "sekimori_reloads_total{result=\"ok\"} 2\n") || !strings.Contains(page, "sekimori_reloads_total{result=\"failed\"} 1\n") ||
+		!strings.Contains(page, "sekimori_config_loaded_timestamp_seconds 1.") {
+		t.Error(page)
+	}
+}
+
+func reloadAdmin(t *testing.T, l *life) {
+	was := l.admin
+	l.admin = freeAddr(t)
+	l.write("")
+	now := l.admin
+	l.admin = was
+	want := fmt.Sprintf("  needs a restart: admin.address: %q -> %q\n", was, now)
+	for range 2 { // as often as it is asked for
+		if out, ok := l.reload(); !ok || !strings.HasSuffix(out, want) {
+			t.Errorf("%v, %q", ok, out)
+		}
+	}
+	l.write("")
+	if out, ok := l.reload(); !ok || out != "reloaded, nothing has changed\n" {
+		t.Errorf("%v, %q", ok, out)
+	}
+}
+
+func reloadListeners(t *testing.T, l *life) {
+	more, unix := freeAddr(t), filepath.Join(filepath.Dir(l.file), "smtp.sock")
+	first := l.dial()
+	l.write(fmt.Sprintf("[[listener]]\naddress = %q\n[[listener]]\naddress = %q\n[[listener]]\naddress = %q\nsocket_mode = \"0600\"\n", l.addr, more, "unix:"+unix))
+	l.unlisted(t)
+	if out, ok := l.reload(); !ok {
+		t.Fatal(out)
+	}
+	info, err := os.Stat(unix)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	for _, at := range [][2]string{{"tcp", l.addr}, {"tcp", more}, {"unix", unix}} {
+		if got := greeting(at[0], at[1]); !strings.HasPrefix(got, "220 ") {
+			t.Errorf("%v: %q", at, got)
+		}
+	}
+	l.write("")
+	if out, ok := l.reload(); !ok || !strings.Contains(out, "listener[1].address: \""+more+"\" ->") {
+		t.Errorf("%v, %q", ok, out)
+	}
+	waitFor(t, "it is closed", func() bool { return refused(more) })
+	if got := first.command("NOOP"); !positive(got) {
+		t.Errorf("who came before two reloads: %q", got)
+	}
+}
+
+func reloadTaken(t *testing.T, l *life) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	l.write(fmt.Sprintf("[[listener]]\naddress = %q\n[[listener]]\naddress = %q\n", l.addr, taken.Addr()))
+	l.unlisted(t)
+	if out, ok := l.reload(); ok || !strings.Contains(out, "address already in use") {
+		t.Errorf("%v, %q", ok, out)
+	}
+	if got := l.spoof(); !strings.HasPrefix(got, "550 5.7.26 ") {
+		t.Errorf("reply %q", got)
 	}
 }
 
