@@ -108,6 +108,11 @@ type DKIM struct {
 	// 3.2 forbids fewer than 1024.
 	// Default: 1024. Limits: 1024 to 4096.
 	MinRSABits int `toml:"min_rsa_bits" min:"1024" max:"4096"`
+
+	// Give no credit to a signature whose key says t=y (RFC 6376 section 3.6.1: the
+	// domain is testing DKIM). Most verifiers count such a pass.
+	// Default: false.
+	DenyTesting bool `toml:"deny_testing"`
 }
 
 // IPRev is the table [policy.iprev].

@@ -57,7 +57,7 @@ func newRules(cfg config.Config, p config.Policy) (filter.Rules, error) {
 	return filter.Rules{
 		Policy: policy,
 		Voids:  p.SPF.MaxVoidLookups,
-		DKIM:   dkim.Limits{Signatures: p.DKIM.MaxSignatures, MinRSABits: p.DKIM.MinRSABits},
+		DKIM:   dkim.Limits{Signatures: p.DKIM.MaxSignatures, MinRSABits: p.DKIM.MinRSABits, DenyTesting: p.DKIM.DenyTesting},
 		DMARC:  dmarc.Options{StrictTreeWalk: p.DMARC.StrictTreeWalk},
 		IPRev:  p.IPRev.Enabled,
 	}, err
