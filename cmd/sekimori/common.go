@@ -8,6 +8,7 @@ import (
 	"sekimori/filter/dns"
 	"sekimori/filter/mail"
 	"sekimori/filter/metrics"
+	"sekimori/filter/proxy"
 )
 
 // common is what all houses of one process share, one after the other.
@@ -16,6 +17,7 @@ type common struct {
 	health  *health
 	memory  *mail.Budget // of all messages together
 	disk    *mail.Budget
+	partial *proxy.Partial // what LMTP has delivered to some
 
 	acme   *authority // nil: off
 	source dns.Source
@@ -28,6 +30,7 @@ func newCommon(cfg config.Config) *common {
 		health:  &health{},
 		memory:  mail.NewBudget(0),
 		disk:    mail.NewBudget(0),
+		partial: &proxy.Partial{},
 	}
 	c.resize(cfg)
 	c.metrics.Spool(c.memory.Used, c.disk.Used)

@@ -46,6 +46,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	h.countOpen()
 	h.server.Check = judge.Check
 	h.server.Prefetch = judge.Prefetch
+	h.server.Upstream.Partial = c.partial
 	h.server.Rules = judge.Effect
 	h.server.ClientName = clientNames(source)
 	h.server.Done = func(r filter.Record) {

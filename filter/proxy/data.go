@@ -203,12 +203,24 @@ func (x *session) deliver(tx *transaction, m *mail.Message, v filter.Verdict) en
 	if err != nil {
 		return failed(err.Error())
 	}
+	// RFC 6152 section 3: what we may not convert, and must not send.
+	if tx.asked.Body == smtp.Body8BitMIME && !x.link.offers.has("8BITMIME") && eightBit(m) {
+		return ending{outcome: filter.Refused, reply: own(554, "5.6.3", "8BITMIME is not supported behind this host")}
+	}
+	if x.link.lmtp {
+		return x.deliverEach(tx, m, e)
+	}
 	r, err := x.link.data(e.write)
+	return x.delivered(tx.env.ID, r, err)
+}
+
+// delivered tells what became of a message that was sent on.
+func (x *session) delivered(id string, r reply, err error) ending {
 	switch {
 	case errors.Is(err, errBareNewline):
-		return ending{outcome: filter.Refused, reply: bareNewline(tx.env.ID)}
+		return ending{outcome: filter.Refused, reply: bareNewline(id)}
 	case errors.Is(err, errHiddenDot):
-		return ending{outcome: filter.Refused, reply: own(550, "5.6.11", "the message has a line that begins with NUL and a dot ("+tx.env.ID+")")}
+		return ending{outcome: filter.Refused, reply: own(550, "5.6.11", "the message has a line that begins with NUL and a dot ("+id+")")}
 	case err != nil:
 		return x.undelivered(err)
 	case r.positive():

@@ -186,9 +186,20 @@ func (t *timedWriter) Write(p []byte) (int, error) {
 	return n, t.err
 }
 
-// data sends a message. Unless the end of data has been sent with all before it,
-// the connection is dropped, so that the MTA never takes a part for the whole.
+// data sends a message and gives the MTA's reply to it.
 func (l *link) data(write func(io.Writer) error) (reply, error) {
+	r, err := l.send(write)
+	if err == nil && r.code == 0 {
+		r, err = l.final()
+		l.pending = false
+	}
+	return r, err
+}
+
+// send sends a message. A reply with a code is the MTA's refusal before its end.
+// Unless the end of data has been sent with all before it, the connection is
+// dropped, so that the MTA never takes a part for the whole.
+func (l *link) send(write func(io.Writer) error) (reply, error) {
 	r, err := l.ask(l.times.Command, "DATA")
 	if err != nil || r.negative() {
 		return r, err
@@ -199,17 +210,18 @@ func (l *link) data(write func(io.Writer) error) (reply, error) {
 	if err := l.quiet("DATA"); err != nil {
 		return reply{}, err
 	}
-	if r, err = l.body(write); err != nil || l.broken {
-		return r, err
-	}
+	return l.body(write)
+}
+
+// final reads a reply to a whole message.
+func (l *link) final() (reply, error) {
 	if err := l.conn.SetDeadline(time.Now().Add(l.times.Final)); err != nil {
 		return reply{}, l.fail(TroubleLost, "end of data", err)
 	}
-	r, err = l.answer("end of data")
+	r, err := l.answer("end of data")
 	if err == nil && !r.positive() && !r.negative() {
 		err = l.fail(TroubleProtocol, "end of data", fmt.Errorf("answered with %d", r.code))
 	}
-	l.pending = false
 	return r, err
 }
 

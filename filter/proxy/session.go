@@ -235,6 +235,9 @@ func (x *session) rcpt(to string, o *smtp.RcptOptions) reply {
 	if apart {
 		return separately()
 	}
+	if x.alone(tx, forward) {
+		return own(452, "4.5.3", "some have the message already, send to this recipient separately")
+	}
 	if !x.within(x.guard.gate.recipients, LimitRecipients) {
 		return own(450, "4.7.0", "too many recipients from your network, try again later")
 	}

@@ -58,13 +58,13 @@ type Upstream struct {
 	Times     Times
 	Reuse     Reuse
 	Patience  Patience
+	Partial   *Partial         // of LMTP, to be shared by those that follow one another; its own by default
 	Now       func() time.Time // time.Now by default
 
-	dial    func(context.Context) (net.Conn, error) // in place of an address; for tests
-	random  func(n int) int                         // rand.IntN by default
-	once    sync.Once
-	hosts   []*host
-	partial partial // what LMTP has delivered to some
+	dial   func(context.Context) (net.Conn, error) // in place of an address; for tests
+	random func(n int) int                         // rand.IntN by default
+	once   sync.Once
+	hosts  []*host
 }
 
 // Host is one of several.
@@ -75,6 +75,9 @@ type Host struct {
 }
 
 func (u *Upstream) setUp() {
+	if u.Partial == nil {
+		u.Partial = &Partial{}
+	}
 	all := u.Hosts
 	if len(all) == 0 {
 		all = []Host{{Address: u.Address}}
