@@ -50,7 +50,7 @@ var errRate = errors.New(`not a rate: write a number and a time, as "60/m" or "5
 func checkName(s string) error {
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && c != '-' && c != '_' && c != '.' {
-			return errors.New("not a name of letters, digits, -, _ and .")
+			return errors.New(`not a name of letters, digits, "-", "_" and "."`)
 		}
 	}
 	if len(s) > 64 {

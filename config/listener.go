@@ -191,7 +191,8 @@ type ACME struct {
 	DirectoryCA string `toml:"directory_ca" check:"path" empty:"ok"`
 
 	// Where the authority finds the answers to its challenges by HTTP-01, which
-	// it asks for on port 80 of each domain. "" switches this off.
+	// it asks for on port 80 of each domain. "" switches this off. A try by
+	// TLS-ALPN-01 goes before it even if nobody listens for that.
 	// Default: ":80".
 	HTTPAddress string `toml:"http_address" check:"listen" empty:"ok"`
 
