@@ -200,15 +200,16 @@ func (c *courier) connect() bool {
 }
 
 func (c *courier) secure(k *client) bool {
-	if !k.agrees("STARTTLS", "220") {
-		return false
-	}
+	return k.agrees("STARTTLS", "220") && k.shake() && k.agrees("EHLO "+c.helo, "250")
+}
+
+func (k *client) shake() bool {
 	secured := tls.Client(k.c, &tls.Config{InsecureSkipVerify: true})
 	if secured.Handshake() != nil {
 		return false
 	}
 	k.c, k.r = secured, bufio.NewReader(secured)
-	return k.agrees("EHLO "+c.helo, "250")
+	return true
 }
 
 // agrees says a line, if there is one, and tells whether the reply begins so.
@@ -244,13 +245,23 @@ func or0(reply string) string {
 	return reply
 }
 
+// say sends octets, where there is a connection left.
+func (c *courier) say(octets string) {
+	if c.k != nil {
+		c.k.raw(octets)
+	}
+}
+
 // ask says a line and gives the reply. Without one, or with 421, it leaves.
 func (c *courier) ask(line string) string {
-	c.k.raw(line + "\r\n")
+	c.say(line + "\r\n")
 	return c.heard()
 }
 
 func (c *courier) heard() string {
+	if c.k == nil {
+		return ""
+	}
 	got := c.k.hear()
 	if got == "" || strings.HasPrefix(got, "421") {
 		c.leave()
@@ -272,7 +283,7 @@ func (c *courier) deliver(p *page) string {
 		return or0(got)
 	}
 	c.l.ended(p)
-	c.k.raw(p.stuffed() + ".\r\n")
+	c.say(p.stuffed() + ".\r\n")
 	got := c.heard()
 	c.l.told(p, got)
 	return or0(got)
@@ -288,13 +299,13 @@ func (c *courier) deliverChunks(p *page) string {
 		return got
 	}
 	half := len(p.text) / 2
-	c.k.raw(fmt.Sprintf("BDAT %d\r\n%s", half, p.text[:half]))
+	c.say(fmt.Sprintf("BDAT %d\r\n%s", half, p.text[:half]))
 	if got := c.heard(); !strings.HasPrefix(got, "250") {
 		c.reset()
 		return or0(got)
 	}
 	c.l.ended(p)
-	c.k.raw(fmt.Sprintf("BDAT %d LAST\r\n%s", len(p.text)-half, p.text[half:]))
+	c.say(fmt.Sprintf("BDAT %d LAST\r\n%s", len(p.text)-half, p.text[half:]))
 	got := c.heard()
 	c.l.told(p, got)
 	return or0(got)
