@@ -31,6 +31,8 @@ type page struct {
 	told  []string // the replies to that; "" for none
 }
 
+var received = regexp.MustCompile(`(?m)^Received: from [^ ]+`)
+
 var nonces = regexp.MustCompile(`N[0-9]{6}Z`)
 
 // write makes a message of so many lines, dots and all, for one client.
@@ -126,6 +128,7 @@ func (l *ledger) whose(h letter) (nonce, fault string) {
 	p := l.pages[nonce]
 	l.mu.Unlock()
 	from, _, _ := strings.Cut(h.from, " ")
+	hops := received.FindAllString(trace, -1)
 	switch {
 	case p == nil:
 		return nonce, "nobody wrote " + nonce
@@ -133,7 +136,7 @@ func (l *ledger) whose(h letter) (nonce, fault string) {
 		return nonce, fmt.Sprintf("%s was cut or altered: %d octets of %d, the end is %q", nonce, len(text)+6, len(p.text), text[max(0, len(text)-80):])
 	case from != "FROM:<"+nonce+"@sender.example>", len(h.to) != 1, !strings.HasPrefix(h.to[0], "TO:<"+nonce+"@rcpt.example>"):
 		return nonce, fmt.Sprintf("%s has the envelope of another: %s %q", nonce, h.from, h.to)
-	case !strings.HasPrefix(trace, "Received: from "+p.helo+" ("), nonces.MatchString(trace):
+	case len(hops) != 1, hops[0] != "Received: from "+p.helo, nonces.MatchString(trace):
 		return nonce, fmt.Sprintf("%s has the trace of another: %q", nonce, trace)
 	case h.as != "" && !slices.Contains(strings.Fields(h.as), "HELO="+p.helo):
 		return nonce, fmt.Sprintf("%s was introduced as another: %q", nonce, h.as)
