@@ -42,11 +42,12 @@ const lateBy = 80 * time.Millisecond
 // any step: "connect", the verbs, "body" (after the first octets of the
 // message) and "end" (after the end of data).
 type mta struct {
-	t      *testing.T
-	l      net.Listener
-	offers []string
-	queue  bool // gives each message a queue id of its own
-	lax    bool // takes a bare CR or LF for a line end and drops NULs
+	t       *testing.T
+	l       net.Listener
+	offers  []string
+	queue   bool // gives each message a queue id of its own
+	binding bool // after XCLIENT it is not offered again
+	lax     bool // takes a bare CR or LF for a line end and drops NULs
 
 	mu       sync.Mutex
 	lines    []string       // all but EHLO and QUIT, those of messages too
@@ -66,6 +67,10 @@ func newMTA(t *testing.T) *mta {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newMTAOn(t, l)
+}
+
+func newMTAOn(t *testing.T, l net.Listener) *mta {
 	m := &mta{
 		t: t, l: l, misdeeds: map[string]misdeed{}, conns: map[net.Conn]bool{},
 		offers: []string{"PIPELINING", "SIZE 10000000", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"},
@@ -212,6 +217,9 @@ func (m *mta) serve(c net.Conn) {
 		switch verb {
 		case "EHLO":
 			reply = m.ehlo()
+			if m.binding && as != "" {
+				reply = strings.ReplaceAll(reply, "XCLIENT", "XBOUND")
+			}
 		case "XCLIENT":
 			as, reply = arg, "220 mta.example ESMTP\r\n"
 		case "XFORWARD":
