@@ -74,6 +74,8 @@ func TestUpstreamTLS(t *testing.T) {
 	}
 	good := &tls.Config{Certificates: []tls.Certificate{pair}}
 	none := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, io.EOF }}
+	strict := &tls.Config{Certificates: good.Certificates, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MaxVersion: tls.VersionTLS12} // 1.3 tells later
+	known := &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }}
 	verify := &tls.Config{RootCAs: pool, ServerName: "mta.example"}
 	for name, c := range map[string]struct {
 		mode   TLSMode
@@ -87,6 +89,8 @@ func TestUpstreamTLS(t *testing.T) {
 		"opportunistic, broken":      {TLSOpportunistic, nil, none, true},
 		"required":                   {TLSRequired, nil, good, true},
 		"required, not offered":      {TLSRequired, nil, nil, false},
+		"required, who are you":      {TLSRequired, nil, strict, false},
+		"required, known":            {TLSRequired, known, strict, true},
 		"required, broken":           {TLSRequired, nil, none, false},
 		"verified":                   {TLSVerified, verify, good, true},
 		"verified, unknown CA":       {TLSVerified, nil, good, false},
