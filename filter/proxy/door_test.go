@@ -65,7 +65,7 @@ func newDoor(t *testing.T, change ...func(*Server)) *door {
 		}},
 		Check:  d.check,
 		Done:   d.done,
-		Events: Events{Panic: d.panicked, Accepted: func(string) { d.event("accepted") }, Limited: func(_ string, what Limit) { d.event("limited " + string(what)) }, Refused: func(_ string, why Refusal) { d.event("refused " + string(why)) }, TLS: func(v string) { d.event("tls " + v) }, Upstream: func(k Trouble) { d.event("upstream " + string(k)) }},
+		Events: Events{Panic: d.panicked, Opened: func(string) { d.event("opened") }, Accepted: func(string) { d.event("accepted") }, Limited: func(_ string, what Limit) { d.event("limited " + string(what)) }, Refused: func(_ string, why Refusal) { d.event("refused " + string(why)) }, TLS: func(v string) { d.event("tls " + v) }, Upstream: func(k Trouble) { d.event("upstream " + string(k)) }},
 	}
 	d.server.Spool.Directory = t.TempDir()
 	for _, f := range change {

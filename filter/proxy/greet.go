@@ -13,7 +13,6 @@ func (c *conn) secure() (net.Conn, Refusal) {
 	if err := t.Handshake(); err != nil {
 		return c, RefusedTLS
 	}
-	c.commandTime()
 	return t, ""
 }
 
@@ -36,6 +35,5 @@ func (c *conn) await(top net.Conn) Refusal {
 	case !errors.Is(err, errQuiet):
 		return RefusedLeft
 	}
-	c.commandTime()
 	return ""
 }

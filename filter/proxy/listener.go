@@ -189,13 +189,13 @@ func (s *Server) countClient(c *conn) bool {
 }
 
 // turnAway refuses a connection before its greeting. Where TLS was to come
-// first there is nobody to understand the words.
+// first and did not, the guard keeps the words back: nobody would understand them.
 func (s *Server) turnAway(c *conn, top net.Conn, why Refusal) {
 	if c.shuttingDown() {
 		why = RefusedShutdown
 	}
 	s.Events.refused(c.gate.name, why)
-	if text := why.reply(); text != "" && (!c.gate.Implicit || top != net.Conn(c)) {
+	if text := why.reply(); text != "" {
 		c.hangUp()
 		_, _ = top.Write([]byte(text))
 	}

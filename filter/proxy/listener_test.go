@@ -120,6 +120,30 @@ func TestImplicitTLSAndClearText(t *testing.T) {
 	}
 }
 
+// Where TLS comes first, a refusal before it says nothing in clear.
+func TestImplicitTLSRefusals(t *testing.T) {
+	for name, l := range map[string]Listener{
+		"total":  {Limits: Limits{Connections: 1}},
+		"client": {Limits: Limits{ConnectionsPerClient: 1}},
+		"header": {Balancers: here(), Limits: Limits{HeaderTime: 50 * time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, implicitTLS(t, l))
+			if name != "header" {
+				d.implicit(insecure()).want("220", "connecting")
+			}
+			k := d.dial()
+			k.c.SetReadDeadline(time.Now().Add(3 * time.Second))
+			if got, err := io.ReadAll(k.r); len(got) > 0 {
+				t.Errorf("said %q, %v", got, err)
+			}
+			eventually(t, func() bool {
+				return d.happened("refused total") || d.happened("refused per_client") || d.happened("refused proxy_header")
+			})
+		})
+	}
+}
+
 func TestImplicitTLSBehindBalancer(t *testing.T) {
 	d := newDoor(t, implicitTLS(t, Listener{Balancers: here()}))
 	k := d.dial()
@@ -176,7 +200,7 @@ func TestGreetDelay(t *testing.T) {
 	t.Run("shutdown", func(t *testing.T) {
 		d := newDoor(t, at(Listener{GreetDelay: time.Minute}))
 		k := d.dial()
-		eventually(t, func() bool { return len(d.server.open()) == 1 })
+		eventually(t, func() bool { return d.happened("opened") })
 		if err := <-d.shutdown(5 * time.Second); err != nil {
 			t.Error(err)
 		}

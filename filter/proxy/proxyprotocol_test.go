@@ -154,6 +154,16 @@ func TestProxyHeaderSlow(t *testing.T) {
 	slow.over()
 }
 
+// The time for the header is over with the header.
+func TestProxyHeaderAndSilentClient(t *testing.T) {
+	d := newDoor(t, at(Listener{Balancers: here(), Limits: Limits{HeaderTime: 100 * time.Millisecond}}))
+	k := d.dial()
+	k.raw("PROXY TCP4 192.0.2.1 192.0.2.2 12345 25\r\n")
+	k.want("220 ", "the header")
+	time.Sleep(200 * time.Millisecond)
+	k.say("EHLO client.example", "250")
+}
+
 // SM-19: nobody but a balancer may say where it comes from.
 func TestProxyHeaderFromSomebodyElse(t *testing.T) {
 	for name, l := range map[string]Listener{
@@ -197,7 +207,7 @@ func TestProxyHeaderAndLimits(t *testing.T) {
 func TestProxyHeaderAndShutdown(t *testing.T) {
 	d := newDoor(t, at(Listener{Balancers: here(), Limits: Limits{HeaderTime: time.Minute}}))
 	k := d.dial()
-	eventually(t, func() bool { return len(d.server.open()) == 1 })
+	eventually(t, func() bool { return d.happened("opened") })
 	if err := <-d.shutdown(5 * time.Second); err != nil {
 		t.Error(err)
 	}

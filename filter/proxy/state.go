@@ -139,13 +139,6 @@ func (c *conn) expect(until time.Time) {
 	c.until = until
 }
 
-// commandTime begins the client's time for a command.
-func (c *conn) commandTime() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.since = time.Now()
-}
-
 // unread gives octets back, for the next Read.
 func (c *conn) unread(b []byte) {
 	c.mu.Lock()
