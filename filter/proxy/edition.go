@@ -190,7 +190,7 @@ func (t *timedWriter) Write(p []byte) (int, error) {
 func (l *link) data(write func(io.Writer) error) (reply, error) {
 	r, err := l.send(write)
 	if err == nil && r.code == 0 {
-		r, err = l.final()
+		r, err = l.final(time.Now().Add(l.times.Final))
 		l.pending = false
 	}
 	return r, err
@@ -213,9 +213,9 @@ func (l *link) send(write func(io.Writer) error) (reply, error) {
 	return l.body(write)
 }
 
-// final reads a reply to a whole message.
-func (l *link) final() (reply, error) {
-	if err := l.conn.SetDeadline(time.Now().Add(l.times.Final)); err != nil {
+// final reads a reply to a whole message, until the deadline.
+func (l *link) final(deadline time.Time) (reply, error) {
+	if err := l.conn.SetDeadline(deadline); err != nil {
 		return reply{}, l.fail(TroubleLost, "end of data", err)
 	}
 	r, err := l.answer("end of data")

@@ -42,7 +42,7 @@ type introduction struct {
 func (x *session) introduction() introduction {
 	w := introduction{
 		client: x.guard.client,
-		dest:   clientOf(x.guard.LocalAddr()),
+		dest:   x.guard.local,
 		helo:   x.helo,
 		esmtp:  x.esmtp,
 	}

@@ -108,9 +108,10 @@ func (h *host) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, kind, address)
 }
 
-// present writes the PROXY header: the connection is this client's from now on.
+// present writes the PROXY header: the connection is this client's from now on,
+// even if he has no address to be told by.
 func (l *link) present(who introduction) error {
-	l.as, l.bound = who, who.client.IsValid()
+	l.as, l.bound = who, true
 	if err := l.conn.SetDeadline(time.Now().Add(l.times.Greeting)); err != nil {
 		return l.fail(TroubleLost, "PROXY", err)
 	}

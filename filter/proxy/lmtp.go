@@ -33,13 +33,15 @@ type remembered struct {
 
 // Partial remembers who has a message that others have not.
 type Partial struct {
-	mu   sync.Mutex
-	have map[receipt]remembered
+	mu    sync.Mutex
+	have  map[receipt]remembered
+	order []receipt // the oldest first; some may be gone from have
 }
 
 const (
 	// RFC 5321 section 4.5.4.1: a client gives up after 4 to 5 days.
 	partialTime = 5 * 24 * time.Hour
+	partialTold = time.Hour
 	partialMost = 20000 // of whom and for whom, together
 )
 
@@ -56,22 +58,30 @@ func (p *Partial) keep(now time.Time, r receipt, said reply) {
 	if p.have == nil {
 		p.have = map[receipt]remembered{}
 	}
-	if len(p.have) >= partialMost {
-		p.forget()
+	if _, known := p.have[r]; !known {
+		p.order = append(p.order, r)
 	}
 	p.have[r] = remembered{said, now.Add(partialTime)}
+	for len(p.order) > partialMost {
+		delete(p.have, p.order[0])
+		p.order = p.order[1:]
+	}
 }
 
-// forget drops what is oldest.
-func (p *Partial) forget() {
-	var oldest receipt
-	var when time.Time
-	for r, m := range p.have {
-		if when.IsZero() || m.until.Before(when) {
-			oldest, when = r, m.until
-		}
+// take is find for an answer that the client is told now. Its memory lasts a
+// while longer, should the answer get lost on its way: who sends the same octets
+// after that means another message.
+func (p *Partial) take(now time.Time, r receipt) (reply, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found, ok := p.have[r]
+	if !ok || !now.Before(found.until) {
+		return reply{}, false
 	}
-	delete(p.have, oldest)
+	if told := now.Add(partialTold); told.Before(found.until) {
+		p.have[r] = remembered{found.reply, told}
+	}
+	return found.reply, true
 }
 
 // alone tells whether a recipient must have a message of its own, away from
@@ -100,7 +110,7 @@ func (x *session) deliverEach(tx *transaction, m *mail.Message, e *edition) endi
 		if content, err = contentOf(m); err != nil {
 			return failed(err.Error())
 		}
-		if r, ok := u.Partial.find(u.now(), receipt{content, tx.env.MailFrom, rcpts[0]}); ok {
+		if r, ok := u.Partial.take(u.now(), receipt{content, tx.env.MailFrom, rcpts[0]}); ok {
 			return ending{outcome: filter.Delivered, reply: r}
 		}
 	}
@@ -141,9 +151,10 @@ func (x *session) partly(tx *transaction, content [sha256.Size]byte, said []repl
 // finals reads the replies to a whole message, one for each recipient (RFC 2033
 // section 4.2), as far as they come.
 func (l *link) finals(n int) (all []reply, err error) {
+	deadline := time.Now().Add(l.times.Final) // of all: the client does not wait longer for more recipients
 	for range n {
 		var r reply
-		if r, err = l.final(); err != nil {
+		if r, err = l.final(deadline); err != nil {
 			break
 		}
 		all = append(all, r)

@@ -157,10 +157,19 @@ func (m *mta) misdeed(step string) misdeed {
 // answer says the reply to a step or what is to be said instead. False: the
 // conversation is over.
 func (m *mta) answer(c net.Conn, step, reply string) bool {
+	return m.act(c, m.decide(step), reply)
+}
+
+// decide takes the misdeed of a step, which may be another the next moment.
+func (m *mta) decide(step string) misdeed {
 	d := m.misdeed(step)
 	if d.once {
 		m.do(step, misdeed{})
 	}
+	return d
+}
+
+func (m *mta) act(c net.Conn, d misdeed, reply string) bool {
 	if d.hang {
 		io.Copy(io.Discard, c)
 		return false
@@ -307,13 +316,16 @@ func (m *mta) message(c net.Conn, r *bufio.Reader, now letter) bool {
 	if scripted := m.note("."); scripted != "" {
 		return m.answer(c, "end", scripted)
 	}
-	d := m.misdeed("end")
-	if (d == (misdeed{}) || d.keep) && !spoilt {
+	d := m.decide("end")
+	switch {
+	case spoilt:
+		reply = "451 4.3.0 spoilt\r\n"
+	case d == (misdeed{}) || d.keep:
 		m.mu.Lock()
 		m.letters = append(m.letters, now)
 		m.mu.Unlock()
 	}
-	return m.answer(c, "end", reply)
+	return m.act(c, d, reply)
 }
 
 func (m *mta) nextID() string {

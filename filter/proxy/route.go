@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/emersion/go-smtp"
 )
@@ -50,6 +51,14 @@ func (s *search) next() (l *link, old bool, err error) {
 	return nil, false, s.last
 }
 
+// leave gives a host up with all its connections that wait, each of which might
+// cost the client as much time again.
+func (s *search) leave(h *host, err error) {
+	h.report(s.ctx, err)
+	s.hosts = slices.DeleteFunc(s.hosts, func(other *host) bool { return other == h })
+	s.failed(err)
+}
+
 func (s *search) failed(err error) {
 	s.last = err
 	s.note(err)
@@ -71,6 +80,8 @@ func (x *session) mailUpstream(tx *transaction, avoid *host) reply {
 		case err == nil && !l.broken:
 			x.link, tx.host = l, l.host.Address
 			return silent(r)
+		case old && timedOut(err): // it did not die of age: the host hangs
+			s.leave(l.host, err)
 		case old: // it died of age
 		case err != nil:
 			s.failed(err)

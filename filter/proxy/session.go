@@ -34,6 +34,7 @@ type session struct {
 	mu      sync.Mutex
 	tx      *transaction   // nil if none is open
 	chunks  *io.PipeReader // what the last Data reads, if it came in chunks
+	running chan struct{}  // closed when the last Data is done; nil once that was waited for
 	closing bool           // the client was told 421
 }
 

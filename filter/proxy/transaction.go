@@ -87,18 +87,17 @@ func (x *session) close(tx *transaction) {
 }
 
 // abandon gives up the open transaction, if there is one. Where Data runs it has
-// been cut off from the client by now, and ends the transaction itself.
+// been cut off from the client by now, and ends the transaction itself: it may
+// have closed it already and still talk to the MTA about it.
 func (x *session) abandon() {
 	x.mu.Lock()
-	tx, chunks := x.tx, x.chunks
-	x.chunks = nil
-	var running chan struct{}
-	if tx != nil {
-		running = tx.data
-	}
+	tx, chunks, running := x.tx, x.chunks, x.running
+	x.chunks, x.running = nil, nil
 	x.mu.Unlock()
 	if running != nil {
-		tx.cancel()
+		if tx != nil {
+			tx.cancel()
+		}
 		await(running, chunks)
 	}
 	letGo(chunks)
@@ -146,6 +145,7 @@ func (x *session) claim(r io.Reader) *transaction {
 	}
 	x.chunks, _ = r.(*io.PipeReader)
 	x.tx.data = make(chan struct{})
+	x.running = x.tx.data
 	return x.tx
 }
 
