@@ -6,15 +6,20 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /sekimori ./cmd/sekimori \
- && mkdir -m 1777 /spool
+ && mkdir -m 1777 /spool \
+ && mkdir -p -m 700 /state/acme && chown -R 65532:65532 /state
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /sekimori /sekimori
 COPY --from=build /spool /tmp
+COPY --from=build --chown=65532:65532 /state /var/lib/sekimori
 COPY deploy/sekimori.toml /etc/sekimori/sekimori.toml
 USER 65532:65532
 # Port 25 needs no privilege in a container with net.ipv4.ip_unprivileged_port_start=0, the default of Docker.
+# Mount a configuration of your own, with admin.address = ":9925" where Prometheus
+# is to reach it, and upstream.address of your MTA:
+#   docker run -p 25:25 -p 127.0.0.1:9925:9925 -v ./sekimori.toml:/etc/sekimori/sekimori.toml:ro sekimori
 EXPOSE 25 9925
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/sekimori", "health"]
 ENTRYPOINT ["/sekimori"]

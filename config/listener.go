@@ -91,7 +91,7 @@ type Listener struct {
 	MinDataRate Size `toml:"min_data_rate" min:"0B" max:"1MiB"`
 
 	// Commands of one connection that end in an error before it gets 421: refused
-	// senders and recipients, commands out of order. Unknown commands end a
+	// senders and recipients, a second MAIL. Unknown commands end a
 	// connection much earlier.
 	// Default: 20. Limits: 1 to 10000.
 	MaxErrors int `toml:"max_errors" min:"1" max:"10000"`

@@ -44,7 +44,8 @@ type Policy struct {
 	// that failed and the remedy. Printable ASCII, at most 3 lines (divided by
 	// \n) of 400 characters. Placeholders: {client}, {domain} (of the author),
 	// {domains} (where From names several), {sender} (domain of MAIL FROM),
-	// {policy}, {spf}, {dkim}, {fault}, {trouble}, {id} (of the message) and
+	// {policy}, {owner} (of the policy), {advice} (to the author's domain), {spf},
+	// {dkim}, {fault}, {trouble}, {id} (of the message) and
 	// {help} (help_url).
 	// Example: spf_fail = "{client} may not send for {sender}. See {help} [{id}]"
 	Replies map[string]string `toml:"replies" check:"reply"`

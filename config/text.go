@@ -194,7 +194,7 @@ func checkURL(s string) error {
 
 // placeholders of policy.replies.
 func placeholders() []string {
-	return []string{"client", "domain", "domains", "sender", "policy", "spf", "dkim", "fault", "trouble", "id", "help"}
+	return []string{"client", "domain", "domains", "sender", "policy", "owner", "advice", "spf", "dkim", "fault", "trouble", "id", "help"}
 }
 
 const (

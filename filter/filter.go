@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"sekimori/filter/dkim"
@@ -105,6 +106,7 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
 	defer cancel()
 	r.DMARC = f.dmarc(late, ask.dmarc, r)
 	r.DNS = ask.exchanges()
+	r.Starved = slices.ContainsFunc(r.DNS, func(e dns.Exchange) bool { return e.Answer.Outcome == dns.Busy })
 	return r
 }
 

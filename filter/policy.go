@@ -80,9 +80,19 @@ func (p *Policy) authenticated(r Results) (Action, Reason) {
 	case dmarc.Fail:
 		return p.dmarcFail(r)
 	case dmarc.TempError:
-		return p.TempError, DNSTempError
+		return p.tempError(r), DNSTempError
 	}
 	return p.withoutDMARC(r)
+}
+
+// tempError follows the operator where the DNS failed us. Where we were too busy
+// to ask it, nobody may profit from that: a flood of mail must not open the door
+// for a spoof.
+func (p *Policy) tempError(r Results) Action {
+	if r.Starved {
+		return Defer
+	}
+	return p.TempError
 }
 
 func (p *Policy) dmarcFail(r Results) (Action, Reason) {
@@ -117,7 +127,7 @@ func (p *Policy) withoutDMARC(r Results) (Action, Reason) {
 	case v == somebody:
 		return Accept, DMARCNone
 	case r.SPF.MailFrom.Word == spf.TempError, r.SPF.MailFrom.Word == spf.Fail && v == unknown:
-		return p.TempError, DNSTempError
+		return p.tempError(r), DNSTempError
 	case r.SPF.MailFrom.Word == spf.Fail:
 		return p.SPFFail, SPFFail
 	}

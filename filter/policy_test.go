@@ -45,6 +45,31 @@ func signed(words ...dkim.Word) func(*Results) {
 	}
 }
 
+func starved(r *Results) { r.Starved = true }
+
+// What the author's admin is told can mend it.
+func TestAdvice(t *testing.T) {
+	r := found(dmarc.Fail, dmarc.PolicyReject)
+	r.DMARC.OrganizationalDomain = "example.com"
+	p := testPolicy()
+	tests := map[string]string{
+		"example.org":        "Admin of example.com: if this is your mail, send it with a MAIL FROM of example.com from a host that its SPF record allows, or sign it with DKIM as example.com.",
+		"":                   "Admin of example.com: if this is your mail, send it with a MAIL FROM of example.com from a host that its SPF record allows, or sign it with DKIM as example.com.",
+		"bounce.example.com": "Admin of example.com: if this is your mail, allow 192.0.2.1 in the SPF record of bounce.example.com, or sign it with DKIM as example.com.",
+		"evilexample.com":    "Admin of example.com: if this is your mail, send it with a MAIL FROM of example.com",
+	}
+	for sender, want := range tests {
+		r.SPF.MailFrom.Domain = sender
+		if text := p.Decide(testMessage(), r).Reply.Text; !strings.Contains(text, want) {
+			t.Errorf("MAIL FROM %q: %q", sender, text)
+		}
+	}
+	r.Author.Domain, r.DMARC.AuthorDomain = "billing.example.com", "billing.example.com"
+	if v := p.Decide(testMessage(), r); !strings.HasPrefix(v.Reply.Text, "Refused by the DMARC policy (p=reject) of example.com (for billing.example.com):") {
+		t.Errorf("an inherited policy: %q", v.Reply.Text)
+	}
+}
+
 func author(s mail.AuthorStatus) func(*Results) {
 	return func(r *Results) { r.Author = mail.Author{Status: s, Reason: "said by the test"} }
 }
@@ -93,6 +118,9 @@ func TestDecide(t *testing.T) {
 
 		{name: "temperror", results: found(dmarc.TempError, ""), action: Accept, reason: DNSTempError},
 		{name: "temperror, deferred", results: found(dmarc.TempError, ""), change: func(p *Policy) { p.TempError = Defer }, action: Defer, reason: DNSTempError, reply: "451 4.7.0"},
+		{name: "temperror, too busy to ask", results: with(found(dmarc.TempError, ""), starved), action: Defer, reason: DNSTempError, reply: "451 4.7.0"},
+		{name: "no record, too busy to ask for SPF", results: with(with(bare, mailFrom(spf.TempError)), starved), action: Defer, reason: DNSTempError, reply: "451 4.7.0"},
+		{name: "pass, too busy for the rest", results: with(found(dmarc.Pass, ""), starved), action: Accept, reason: DMARCPass},
 		{name: "no record", results: bare, action: Accept, reason: DMARCNone},
 		{name: "no record, SPF fails", results: with(bare, mailFrom(spf.Fail)), action: Quarantine, reason: SPFFail},
 		{name: "no record, SPF fails, rejected", results: with(bare, mailFrom(spf.Fail)), change: func(p *Policy) { p.SPFFail = Reject }, action: Reject, reason: SPFFail, reply: "550 5.7.23"},

@@ -20,7 +20,7 @@ type text struct {
 const (
 	mendSender = "The sending software must be mended."
 	oneFrom    = "Send exactly one From field with one address (RFC 5322 section 3.6.2)."
-	authorise  = "Admin of {domain}: allow {client} in the SPF record of {sender}, or sign with DKIM as {domain}."
+	authorise  = "Admin of {domain}: {advice}."
 )
 
 // textOf gives the words for a reason. {name} stands for a fact, see facts.
@@ -46,16 +46,16 @@ func textOf(r Reason) text {
 	case DMARCPass:
 		return text{explanation: "{domain} authenticates the message: {by}."}
 	case DMARCFailReject:
-		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, and nobody vouches for the message: SPF {spf}; DKIM {dkim}.",
-			"Refused by the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}; nothing authenticates this message.\n" + authorise}
+		return text{550, "5.7.26", "{owner} asks to reject what fails DMARC, and nobody vouches for the message: SPF {spf}; DKIM {dkim}.",
+			"Refused by the DMARC policy (p={policy}) of {owner}: SPF {spf}; DKIM {dkim}; nothing authenticates this message.\n" + authorise}
 	case DMARCFailOther:
-		return text{550, "5.7.26", "{domain} asks to reject what fails DMARC, but {other}: SPF {spf}; DKIM {dkim}.",
-			"Refused by the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}; none of these is aligned with {domain}.\n" + authorise}
+		return text{550, "5.7.26", "{owner} asks to reject what fails DMARC, but {other}: SPF {spf}; DKIM {dkim}.",
+			"Refused by the DMARC policy (p={policy}) of {owner}: SPF {spf}; DKIM {dkim}; none of these is aligned with {domain}.\n" + authorise}
 	case DMARCFailQuarantine:
-		return text{550, "5.7.26", "{domain} asks to quarantine what fails DMARC: SPF {spf}; DKIM {dkim}.",
-			"Fails the DMARC policy (p={policy}) of {domain}: SPF {spf}; DKIM {dkim}.\n" + authorise}
+		return text{550, "5.7.26", "{owner} asks to quarantine what fails DMARC: SPF {spf}; DKIM {dkim}.",
+			"Fails the DMARC policy (p={policy}) of {owner}: SPF {spf}; DKIM {dkim}.\n" + authorise}
 	case DMARCFailNone:
-		return text{explanation: "The message fails DMARC, but {domain} asks for nothing to be done: SPF {spf}; DKIM {dkim}."}
+		return text{explanation: "The message fails DMARC, but {owner} asks for nothing to be done: SPF {spf}; DKIM {dkim}."}
 	case SPFFail:
 		return text{550, "5.7.23", "{sender} does not allow {client} in its SPF record, no DKIM signature passes, and {domain} has no DMARC record.",
 			"SPF of {sender} does not allow {client}, and no DKIM signature passes.\nAdmin of {sender}: allow {client} in the SPF record, or sign with DKIM."}
@@ -70,7 +70,8 @@ func textOf(r Reason) text {
 
 // DefaultReplies gives the reply texts for which an operator can set his own,
 // by reason. {client}, {domain} (of the author), {domains}, {sender} (of MAIL
-// FROM), {policy}, {spf}, {dkim}, {fault}, {trouble}, {id} and {help} stand for facts.
+// FROM), {policy}, {owner} (of it), {advice}, {spf}, {dkim}, {fault}, {trouble},
+// {id} and {help} stand for facts.
 func DefaultReplies() map[Reason]string {
 	all := map[Reason]string{}
 	for _, r := range Reasons() {
@@ -160,6 +161,8 @@ func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
 		"{domains}", shorten(strings.Join(r.Author.Domains, ", "), 200),
 		"{sender}", orElse(r.SPF.MailFrom.Domain, "the sender"),
 		"{policy}", string(r.DMARC.Effective),
+		"{owner}", owner(r),
+		"{advice}", advice(m, r),
 		"{spf}", spfWords(r),
 		"{dkim}", dkimWords(r),
 		"{by}", passWords(r),
@@ -169,6 +172,30 @@ func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
 		"{id}", m.Envelope.ID,
 		"{help}", p.HelpURL,
 	)
+}
+
+// owner is the domain whose policy holds, and for whom if that is another.
+func owner(r Results) string {
+	d := r.DMARC
+	if d.PolicyDomain == "" || d.PolicyDomain == d.AuthorDomain {
+		return orElse(r.Author.Domain, "the author's domain")
+	}
+	return d.PolicyDomain + " (for " + d.AuthorDomain + ")"
+}
+
+// advice is what the author's domain can do for mail that is its own. The SPF
+// record of MAIL FROM helps only where that domain is aligned already.
+func advice(m *mail.Message, r Results) string {
+	author, sender := orElse(r.Author.Domain, "your domain"), r.SPF.MailFrom.Domain
+	sign := ", or sign it with DKIM as " + author
+	if sender == author || below(sender, r.DMARC.OrganizationalDomain) {
+		return "if this is your mail, allow " + orElse(address(r.sender(m.Envelope)), "its client") + " in the SPF record of " + sender + sign
+	}
+	return "if this is your mail, send it with a MAIL FROM of " + author + " from a host that its SPF record allows" + sign
+}
+
+func below(name, domain string) bool {
+	return domain != "" && (name == domain || strings.HasSuffix(name, "."+domain))
 }
 
 func spfWords(r Results) string {

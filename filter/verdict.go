@@ -75,6 +75,7 @@ type Edit struct {
 
 // Results are what the checks found.
 type Results struct {
+	Starved bool // we were too busy to ask the DNS something: our trouble, not the DNS's
 	Checked bool // false where nothing was asked: a trusted client, a bare newline
 	Author  mail.Author
 	Hop     Hop // before the client, where that is a trusted relay

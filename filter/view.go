@@ -7,6 +7,7 @@ import (
 
 	"sekimori/filter/dns"
 	"sekimori/filter/mail"
+	"sekimori/filter/spf"
 )
 
 // View is a judged message as `sekimori check --json` prints it: an interface
@@ -70,7 +71,7 @@ type SPFIdentityView struct {
 	Domain      string `json:"domain"`
 	Mechanism   string `json:"mechanism"`
 	Reason      string `json:"reason"`
-	Lookups     int    `json:"lookups"`
+	Lookups     int    `json:"lookups"` // of the record itself, and one for each term that counts against the ten
 	Explanation string `json:"explanation"`
 }
 
@@ -187,9 +188,17 @@ func address(a netip.Addr) string {
 func newSPFView(r Results) SPFView {
 	helo, from := r.SPF.Helo, r.SPF.MailFrom
 	return SPFView{
-		Helo:     SPFIdentityView{orElse(string(helo.Word), "none"), helo.Domain, helo.Mechanism, helo.Reason, helo.Lookups, helo.Explanation},
-		MailFrom: SPFIdentityView{orElse(string(from.Word), "none"), from.Domain, from.Mechanism, from.Reason, from.Lookups, from.Explanation},
+		Helo:     newSPFIdentityView(helo),
+		MailFrom: newSPFIdentityView(from),
 	}
+}
+
+func newSPFIdentityView(r spf.Result) SPFIdentityView {
+	v := SPFIdentityView{orElse(string(r.Word), "none"), r.Domain, r.Mechanism, r.Reason, r.Lookups, r.Explanation}
+	if r.Domain != "" {
+		v.Lookups++
+	}
+	return v
 }
 
 func newDKIMView(r Results) []DKIMView {

@@ -156,7 +156,7 @@ func stateOf(answer dns.Answer) State {
 		return Found
 	case dns.NXDomain, dns.NoData:
 		return Missing
-	case dns.OverLimit:
+	case dns.OverLimit, dns.Busy:
 		return Unread
 	case dns.Malformed:
 		if errors.Is(answer.Err, dns.ErrName) {

@@ -17,18 +17,25 @@ type answer struct {
 	panic   string // of the resolver, with its stack
 }
 
-// ask looks up the keys of all open signatures at the same time, each name once.
+// maxConcurrent bounds the questions of one message at a time: they go to name
+// servers that its sender has chosen, who may never answer.
+const maxConcurrent = 4
+
+// ask looks up the keys of all open signatures side by side, each name once.
 func ask(ctx context.Context, r Resolver, signatures []*signature) map[string]*answer {
 	answers := map[string]*answer{}
 	var group sync.WaitGroup
+	places := make(chan struct{}, maxConcurrent)
 	for _, s := range signatures {
 		if !s.open() || answers[s.Queried] != nil {
 			continue
 		}
 		name, a := s.Queried, new(answer)
 		answers[name] = a
+		places <- struct{}{}
 		group.Go(func() {
 			defer func() {
+				<-places
 				if p := recover(); p != nil {
 					a.panic = fmt.Sprintf("%v\n%s", p, debug.Stack())
 				}

@@ -124,14 +124,16 @@ func (c *Client) Query(ctx context.Context, q Question) Answer {
 	case len(c.Servers) == 0:
 		return Answer{Outcome: Timeout, Err: errors.New("no DNS server is given")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout()*time.Duration(c.attempts()*len(c.Servers)))
-	defer cancel()
+	// The wait for a place is not the servers' time, and its end is our own
+	// trouble, to be told apart from theirs.
 	select {
 	case c.taken() <- struct{}{}:
 		defer func() { <-c.places }()
 	case <-ctx.Done():
-		return Answer{Outcome: Timeout, Err: fmt.Errorf("waited for a place among %d questions: %w", cap(c.places), context.Cause(ctx))}
+		return Answer{Outcome: Busy, Err: fmt.Errorf("waited for a place among %d questions: %w", cap(c.places), context.Cause(ctx))}
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout()*time.Duration(c.attempts()*len(c.Servers)))
+	defer cancel()
 	on := newChain(q)
 	for {
 		a, more := c.ask(ctx, &on)

@@ -57,6 +57,7 @@ const (
 	Timeout   Outcome = "timeout"   // no answer in time
 	Malformed Outcome = "malformed" // the name cannot be asked for (ErrName), or the answer cannot be read
 	OverLimit Outcome = "overlimit" // not asked: the message's budget is used up
+	Busy      Outcome = "busy"      // not asked: too many questions of all messages are under way
 )
 
 // MXRecord is one MX.

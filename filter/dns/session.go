@@ -36,7 +36,7 @@ func (e *Error) NotFound() bool { return e.Outcome == NXDomain || e.Outcome == N
 // answer that could not be read, but not a name that cannot be asked for.
 func (e *Error) Temporary() bool {
 	switch e.Outcome {
-	case ServFail, Refused, Timeout, OverLimit:
+	case ServFail, Refused, Timeout, OverLimit, Busy:
 		return true
 	case Malformed:
 		return !errors.Is(e.Err, ErrName)
