@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,8 @@ func newCheck() *cobra.Command {
 		Short: "Judge one message without sending it, and explain the verdict",
 		Long: `Reads a message from FILE (or standard input), judges it as 'serve' would, and
 explains itself: what each method found, what the DNS said, which rule decided.
-Nothing is sent. With --zone it needs no network.
+Nothing is sent. With --zone it needs no network. An address that the SMTP server
+would not take is a verdict too, address_refused, and nothing else is asked then.
 
 A file with LF line ends throughout is read as text and converted to CR LF; any
 other file is judged byte for byte.
@@ -67,7 +69,8 @@ that cannot be read, say); 2 for a wrong command line.`,
 
 func (f *checkFlags) run(c *cobra.Command, name string) error {
 	env, err := f.envelope()
-	if err != nil {
+	var refused *refusal
+	if err != nil && !errors.As(err, &refused) {
 		return usageError{err}
 	}
 	now, err := f.clock()
@@ -87,6 +90,9 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	defer m.Close()
+	if refused != nil {
+		return f.print(c.OutOrStdout(), m, refused.verdict(m), nil)
+	}
 	judge, err := newFilter(cfg, source)
 	if err != nil {
 		return err
@@ -96,14 +102,30 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 		return usageError{err}
 	}
 	v := judge.Check(c.Context(), m)
-	switch {
-	case v.Fault != "":
+	if v.Fault != "" {
 		return errors.New(v.Fault)
-	case f.json:
-		return printJSON(c.OutOrStdout(), filter.NewView(m, v))
 	}
-	second := dkim.SecondOpinion(c.Context(), dns.NewSession(source, len(v.Results.DKIM)), m)
-	return explanation{second: second, trace: f.trace}.print(c.OutOrStdout(), m, v)
+	var second []dkim.Opinion
+	if !f.json {
+		second = dkim.SecondOpinion(c.Context(), dns.NewSession(source, len(v.Results.DKIM)), m)
+	}
+	return f.print(c.OutOrStdout(), m, v, second)
+}
+
+func (f *checkFlags) print(out io.Writer, m *mail.Message, v filter.Verdict, second []dkim.Opinion) error {
+	told := append(routeNotes(f.from), notesOf(m, v.Results)...)
+	if f.json {
+		return printJSON(out, checkView{filter.NewView(m, v), told})
+	}
+	return explanation{second: second, notes: told, trace: f.trace}.print(out, m, v)
+}
+
+// routeNotes tell of what is gone by the time a message is judged.
+func routeNotes(from string) []string {
+	if !strings.HasPrefix(strings.TrimPrefix(from, "<"), "@") || !strings.Contains(from, ":") {
+		return []string{}
+	}
+	return []string{"MAIL FROM has a source route (@a,@b:user@domain), which the SMTP server takes off; other programs may take the sender's domain from it: " + quoted([]byte(from))}
 }
 
 // together refuses recipients whom the SMTP server would not take in one message.
@@ -116,8 +138,14 @@ func together(judge *filter.Filter, rcpts []string) error {
 	return nil
 }
 
-func printJSON(out io.Writer, v filter.View) error {
-	b, err := v.JSON()
+// checkView is what --json prints.
+type checkView struct {
+	filter.View
+	Notes []string `json:"notes"`
+}
+
+func printJSON(out io.Writer, v checkView) error {
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -136,11 +164,13 @@ func (f *checkFlags) envelope() (mail.Envelope, error) {
 	}
 	var err error
 	if env.MailFrom, err = argPath("--from", f.from); err != nil {
+		env.MailFrom = f.from
 		return env, err
 	}
 	for _, r := range f.rcpts {
 		path, err := argPath("--rcpt", r)
 		if err != nil {
+			env.Rcpts = append(env.Rcpts, r)
 			return env, err
 		}
 		env.Rcpts = append(env.Rcpts, path)
@@ -148,15 +178,52 @@ func (f *checkFlags) envelope() (mail.Envelope, error) {
 	return env, nil
 }
 
-// argPath reads an address as it is written in a command; it may stand in <>.
+// refusal is an address that the SMTP server would not take.
+type refusal struct {
+	flag, address string
+	why           error
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s %q: %v (the SMTP server would refuse it with 501)", r.flag, r.address, r.why)
+}
+
+// addressRefused is no reason of the policy: the message does not get that far.
+const addressRefused filter.Reason = "address_refused"
+
+// verdict is what the client gets to hear at MAIL or RCPT.
+func (r *refusal) verdict(m *mail.Message) filter.Verdict {
+	command, enhanced := "MAIL", "5.1.7"
+	if r.flag == "--rcpt" {
+		command, enhanced = "RCPT", "5.1.3"
+	}
+	return filter.Verdict{
+		Action:      filter.Reject,
+		Reason:      addressRefused,
+		Explanation: fmt.Sprintf("Refused at %s, before there is a message: %v: %+.100q.", command, r.why, r.address),
+		Reply:       filter.Reply{Code: 501, Enhanced: enhanced, Text: r.why.Error()},
+		Results:     filter.Results{Author: m.Author()},
+	}
+}
+
+// argPath reads an address as it is written in a command; it may stand in <>. A
+// source route before it is taken off, as the SMTP server does (RFC 5321 appendix
+// C). An address is a *refusal if it is one that the server would not take.
 func argPath(flag, s string) (string, error) {
 	s = strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">")
 	if s == "" {
 		return "", nil
 	}
-	path, err := mail.ParseMailbox(s, true)
+	if !strings.Contains(s, "@") {
+		return "", fmt.Errorf("%s %q is no address", flag, s)
+	}
+	mailbox := s
+	if _, after, ok := strings.Cut(s, ":"); ok && s[0] == '@' {
+		mailbox = after
+	}
+	path, err := mail.ParseMailbox(mailbox, true)
 	if err != nil {
-		return "", fmt.Errorf("%s %q: %w (the SMTP server would refuse it with 501)", flag, s, err)
+		return "", &refusal{flag, s, err}
 	}
 	return path, nil
 }

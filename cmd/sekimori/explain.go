@@ -16,7 +16,8 @@ import (
 // explanation tells people what was decided and why.
 type explanation struct {
 	second []dkim.Opinion // of another verifier, by signature from the top
-	trace  bool           // the whole conversation with the DNS
+	notes  []string
+	trace  bool // the whole conversation with the DNS
 }
 
 // print quotes all that comes from the wire.
@@ -26,10 +27,15 @@ func (x explanation) print(out io.Writer, m *mail.Message, v filter.Verdict) err
 	t.verdict(view)
 	t.author(view)
 	t.relay(view)
-	t.spf(view)
-	t.dkim(view)
-	t.second(view, x.second)
-	t.dmarc(view)
+	if v.Results.Checked {
+		t.spf(view)
+		t.dkim(view)
+		t.second(view, x.second)
+		t.dmarc(view)
+	} else {
+		t.rows("Checks", []string{"none", "this verdict needs neither SPF nor DKIM nor DMARC"})
+	}
+	t.notes(x.notes)
 	t.header(view)
 	t.dns(view, v.Results.DNS)
 	if x.trace {
@@ -158,6 +164,21 @@ func (t table) dmarc(v filter.View) {
 			[]string{"record", d.Record})
 	}
 	t.rows("DMARC", rows...)
+}
+
+// notes stand one in a line.
+func (t table) notes(all []string) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(t.w)
+	for i, n := range all {
+		heading := ""
+		if i == 0 {
+			heading = "Notes"
+		}
+		t.rows(heading, []string{n})
+	}
 }
 
 func (t table) header(v filter.View) {
