@@ -30,7 +30,7 @@ func signatureNotes(m *mail.Message, r filter.Results) []string {
 		}
 	}
 	if r.DMARC.Word == "pass" && !r.DMARC.SPFAligned {
-		all = append(all, fmt.Sprintf("Only a DKIM signature vouches for %s, and the server that sends is not known to belong to it: so it is with forwarded mail, and with a signed message that somebody sends again to others (replay)", r.Author.Domain))
+		all = append(all, fmt.Sprintf("Only a DKIM signature vouches for %s, and the server that sends is not known to belong to it: so it is with the mail of sending services, with forwarded mail, and with a signed message that somebody sends again to others (replay)", r.Author.Domain))
 	}
 	return all
 }
@@ -70,7 +70,7 @@ func unsigned(m *mail.Message, d dkim.Result) string {
 func senderNotes(m *mail.Message, r filter.Results) []string {
 	var all []string
 	from := m.Envelope.MailFrom
-	if from != "" && r.SPF.Helo.Word == "pass" && r.SPF.MailFrom.Word != "pass" {
+	if from != "" && r.DMARC.Word != "pass" && r.SPF.Helo.Word == "pass" && r.SPF.MailFrom.Word != "pass" {
 		all = append(all, fmt.Sprintf("SPF passes for the name in EHLO (%s) but not for MAIL FROM: EHLO says nothing of the author", r.SPF.Helo.Domain))
 	}
 	if from == "" && r.SPF.MailFrom.Word == "pass" && r.DMARC.Word == "fail" {
