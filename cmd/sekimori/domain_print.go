@@ -111,6 +111,9 @@ func (p *auditPage) spf(s audit.SPF) {
 func (p *auditPage) spfNode(n audit.SPFNode, indent int) {
 	p.line(indent, "%q %s %s", n.Domain, n.State, n.Reason)
 	indent += 2
+	for _, text := range n.Records {
+		p.line(indent, "%q", text)
+	}
 	var plain []string
 	flush := func() {
 		if len(plain) > 0 {

@@ -88,6 +88,9 @@ type auditor struct {
 	mute   bool         // a null MX, or nothing that could take mail: sends none either
 	org    string       // organizational domain; the domain itself if the DNS leaves it open
 	policy dmarc.Record // in force, if it is the owner's
+	wish   dmarc.Record // what it should be
+	final  map[place][]Record
+	reread int // texts that were read as SPF records of the audit's own making
 }
 
 // Domain audits a name, which is as mail.ASCIIDomain. It takes as long as the

@@ -149,10 +149,17 @@ func TestPublishCures(t *testing.T) {
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {
 			before := examine(t, c.zone, "example.com", Options{Selectors: c.selectors})
+			proposed, all := map[string][]Record{}, []Record{}
 			for _, f := range before.Findings {
 				if len(f.Publish) == 0 {
 					continue
 				}
+				all = append(all, f.Publish...)
+				at := f.Publish[0].Name + " " + f.Publish[0].Type
+				if other, ok := proposed[at]; ok && !slices.Equal(other, f.Publish) {
+					t.Errorf("%s: for %s both %v and %v", f.Code, at, other, f.Publish)
+				}
+				proposed[at] = f.Publish
 				cured[f.Code] = true
 				zone := published(c.zone, f.Publish)
 				after := examine(t, zone, "example.com", Options{Selectors: c.selectors})
@@ -162,6 +169,15 @@ func TestPublishCures(t *testing.T) {
 						t.Errorf("%s: after publishing %v: %s: %s", f.Code, f.Publish, g.Code, g.Text)
 					}
 				}
+			}
+			after := examine(t, published(c.zone, unique(all)), "example.com", Options{Selectors: c.selectors})
+			for _, f := range before.Findings {
+				if len(f.Publish) > 0 && after.found(f) {
+					t.Errorf("%s: stays when all is published: %s", f.Code, f.Text)
+				}
+			}
+			if s := after.SPF; len(proposed["example.com TXT"]) > 0 && !after.MX.Null && after.MX.State == Found && !slices.ContainsFunc(s.Tree.Terms, func(m SPFTerm) bool { return names(m.Text) || isRedirect(m.Text) }) {
+				t.Errorf("%s lets nobody send", s.Record)
 			}
 		})
 	}
@@ -174,6 +190,20 @@ func TestPublishCures(t *testing.T) {
 			t.Errorf("no case has a record to publish for %s", c)
 		}
 	}
+}
+
+func (r Report) found(f Finding) bool {
+	return slices.ContainsFunc(r.Findings, func(g Finding) bool { return g.Code == f.Code && g.Name == f.Name && g.Text == f.Text })
+}
+
+func unique(all []Record) []Record {
+	var out []Record
+	for _, r := range all {
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // published puts records in place of those of the same name, type and purpose.

@@ -65,6 +65,17 @@ func spfCases() []auditCase {
 		{name: "long", zone: spfCase("v=spf1 " + repeat(33, "ip4:192.0.2.%d") + " -all"), want: "spf_length"},
 		{name: "much text", zone: spfCase("v=spf1 mx -all", hosts(8, `example.com. TXT "%d`+strings.Repeat("x", 200)+`"`)), want: "spf_answer_size"},
 		{name: "obsolete type", zone: spfCase("v=spf1 mx -all", `example.com. SPF "v=spf1 -all"`), want: "spf_type"},
+		{name: "only a bad address", zone: spfCase("v=spf1 ip4:1.2.3.4.5 -all"), want: "spf_syntax"},
+		{name: "only +all", zone: spfCase("v=spf1 +all"), want: "spf_everyone"},
+		{name: "only ?all", zone: spfCase("v=spf1 ?all"), want: "spf_neutral"},
+		{name: "only ptr", zone: spfCase("v=spf1 ptr -all"), want: "spf_ptr"},
+		{name: "only a dead include", zone: spfCase("v=spf1 include:gone.example -all"), want: "spf_include_missing"},
+		{name: "two, one open", zone: spfCase("v=spf1 mx -all", `example.com. TXT "v=spf1 ip4:198.51.100.1 ptr +all"`), want: "spf_several spf_everyone spf_ptr"},
+		{name: "two, one with a dead include", zone: spfCase("v=spf1 mx -all", `example.com. TXT "v=spf1 include:gone.example ~all"`), want: "spf_several spf_include_missing"},
+		{name: "two, too many terms together", zone: spfCase("v=spf1 "+repeat(6, "exists:%%{i}.a%d.example")+" -all", `example.com. TXT "v=spf1 `+repeat(6, "exists:%%{i}.b%d.example")+` -all"`), want: "spf_several spf_lookups"},
+		{name: "two, one denies", zone: spfCase("v=spf1 -ip4:192.0.2.9 mx -all", `example.com. TXT "v=spf1 ip4:192.0.2.0/24 -all"`), want: "spf_several"},
+		{name: "one of ours by two ways", zone: spfCase("v=spf1 include:a.example.com include:b.example.com -all", `a.example.com. TXT "v=spf1 include:c.example.com"`, `b.example.com. TXT "v=spf1 include:c.example.com"`,
+			`c.example.com. TXT "v=spf1 ip4:192.0.2.1 ptr"`), want: "spf_ptr"},
 		{name: "macros", zone: spfCase("v=spf1 exists:%{i}._spf.%{d} include:%{d}.i.example -all", `example.com.i.example. TXT "v=spf1 mx:gone.invalid -all"`)},
 	}
 }
@@ -130,6 +141,9 @@ func dmarcCases() []auditCase {
 			`example.com._report._dmarc.r.example. TXT "v=DMARC1; rua=mailto:a@r.example,mailto:b@s.example"`), want: "dmarc_unauthorized"},
 		{name: "one that takes no mail", zone: dmarcCase("v=DMARC1; p=reject" + rua + ",mailto:x@r.invalid"), want: "dmarc_unreachable"},
 		{name: "one with a null MX", zone: dmarcCase("v=DMARC1; p=reject"+rua+",mailto:x@r.example", "r.example. MX 0 ."), want: "dmarc_unreachable"},
+		{name: "nothing but dead ones", zone: dmarcCase("v=DMARC1; p=reject; rua=http://example.com/x,mailto:x@r.invalid"), want: "dmarc_unsupported dmarc_unreachable"},
+		{name: "several faults", zone: dmarcCase("v=DMARC1; p=none; pct=50; psd=y; t=y; rua=mailto:x@r.invalid,mailto:x@s.invalid"), want: "dmarc_unreachable dmarc_unreachable dmarc_obsolete dmarc_testing dmarc_psd dmarc_none"},
+		{name: "none and testing", zone: dmarcCase("v=DMARC1; p=none; t=y" + rua), want: "dmarc_testing dmarc_none"},
 		{name: "one that is not known", zone: dmarcCase("v=DMARC1; p=reject; rua=mailto:x@r.example", "r.example. MX 10 mx.example.com.", ";fail example.com._report._dmarc.r.example TXT SERVFAIL"), want: "dmarc_unresolved"},
 	}
 }
@@ -151,6 +165,7 @@ func mxCases() []auditCase {
 		{name: "all void", zone: mxCase("example.com. MX 10 gone.example.com.", "example.com. MX 10 192.0.2.1."), want: "mx_all_void spf_target_void"},
 		{name: "one void", zone: mxCase(goodMX, "example.com. MX 20 gone.example.com."), want: "mx_target_void"},
 		{name: "alias", zone: mxCase(goodMX, "example.com. MX 20 alias.example.com.", "alias.example.com. CNAME mx.example.com."), want: "mx_alias"},
+		{name: "null beside an alias and a void one", zone: mxCase(null+goodMX, "example.com. MX 20 alias.example.com.", "alias.example.com. CNAME mx.example.com.", "example.com. MX 30 gone.example.com."), want: "mx_null_others mx_alias mx_target_void"},
 		{name: "private", zone: mxCase(goodMX, "mx.example.com. A 192.168.0.1"), want: "mx_private"},
 		{name: "host unanswered", zone: mxCase(goodMX, "example.com. MX 20 x.example.", ";fail x.example * SERVFAIL"), want: "mx_unresolved"},
 	}

@@ -68,7 +68,7 @@ func (a *auditor) auditDMARC(ctx context.Context) {
 	}
 	if inForce.State == dmarc.Found && within(inForce.Domain, a.org) {
 		a.policy = inForce.Record
-		a.judgeRecord(inForce)
+		a.judgeRecord(ctx, inForce)
 	} else if a.clean("dmarc") {
 		a.missingDMARC(inForce.Domain)
 	}

@@ -158,6 +158,9 @@ const maxOfCode = 10
 // add notes a finding. Records to publish are dropped if they could not be
 // written down.
 func (a *auditor) add(c Code, name, text string, publish ...Record) {
+	if a.found(c, visible(name), text) {
+		return // the same record was reached twice
+	}
 	n := 0
 	for _, f := range a.report.Findings {
 		if f.Code == c {
@@ -190,14 +193,24 @@ func (a *auditor) clean(area string) bool {
 
 // settle puts the worst first.
 func (a *auditor) settle() {
+	a.agree()
 	areas := []string{"mx", "spf", "dkim", "dmarc", "audit"}
 	slices.SortStableFunc(a.report.Findings, func(x, y Finding) int {
-		return cmp.Or(cmp.Compare(x.Rank.order(), y.Rank.order()), cmp.Compare(slices.Index(areas, x.Area), slices.Index(areas, y.Area)))
+		return cmp.Or(cmp.Compare(x.Rank.order(), y.Rank.order()), cmp.Compare(slices.Index(areas, x.Area), slices.Index(areas, y.Area)),
+			cmp.Compare(x.Code.order(), y.Code.order()))
 	})
 	a.report.Rank = Fine
 	if len(a.report.Findings) > 0 {
 		a.report.Rank = a.report.Findings[0].Rank
 	}
+}
+
+// order: what makes a record of no effect comes before what is in it.
+func (c Code) order() int {
+	if c == SPFSeveral || c == SPFNotARecord {
+		return 0
+	}
+	return 1
 }
 
 func txt(name, data string) Record { return Record{name, "TXT", data} }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,10 @@ func (w wire) Query(ctx context.Context, q dns.Question) dns.Answer {
 // checkReport holds what is promised of every report.
 func checkReport(t *testing.T, r Report) {
 	t.Helper()
-	for _, f := range r.Findings {
+	for i, f := range r.Findings {
+		if slices.ContainsFunc(r.Findings[:i], func(g Finding) bool { return g.Code == f.Code && g.Name == f.Name && g.Text == f.Text }) {
+			t.Errorf("%s stands twice: %s", f.Code, f.Text)
+		}
 		if !isPrintable(f.Text) || !isPrintable(f.Name) || f.Area == "" || f.Rank.order() < 0 || len(f.Text) > 1000 {
 			t.Errorf("%s: %q %q", f.Code, f.Name, f.Text)
 		}

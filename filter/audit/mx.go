@@ -103,9 +103,9 @@ func (a *auditor) withMX(ctx context.Context, all []dns.MXRecord) {
 		return
 	case m.Null:
 		// RFC 7505 section 3: MUST NOT advertise any other MX.
-		a.add(MXNullOthers, a.domain, "A null MX (\"0 .\") stands beside other MX records: remove it if the domain takes mail, or else the others.", mxRecords(a.domain, m.Hosts)...)
+		a.add(MXNullOthers, a.domain, "A null MX (\"0 .\") stands beside other MX records: remove it if the domain takes mail, or else the others.", a.mended(len(named))...)
 	}
-	a.judgeHosts()
+	a.judgeHosts(len(named))
 }
 
 // host asks for the addresses of a host.
@@ -129,7 +129,18 @@ func (a *auditor) host(ctx context.Context, name string) MXHost {
 	return h
 }
 
-func (a *auditor) judgeHosts() {
+// mended are the MX records with all that can be cured: no null MX, no host
+// without an address, and the end of each CNAME in its stead. None if not all of
+// the named hosts were looked at.
+func (a *auditor) mended(named int) []Record {
+	if named > maxHosts {
+		return nil
+	}
+	hosts := slices.DeleteFunc(resolved(a.report.MX.Hosts), func(h MXHost) bool { return h.State == Missing })
+	return mxRecords(a.domain, hosts)
+}
+
+func (a *auditor) judgeHosts(named int) {
 	hosts := a.report.MX.Hosts
 	reached := slices.ContainsFunc(hosts, func(h MXHost) bool { return h.State != Missing })
 	if !reached {
@@ -140,13 +151,12 @@ func (a *auditor) judgeHosts() {
 		case h.State == Failed:
 			a.add(MXUnresolved, a.domain, fmt.Sprintf("The DNS did not answer for the addresses of the MX host %s.", quoted(h.Host)))
 		case h.State == Missing && reached:
-			rest := slices.DeleteFunc(slices.Clone(hosts), func(o MXHost) bool { return o.State == Missing })
-			a.add(MXTargetVoid, a.domain, fmt.Sprintf("The MX host %s has no address: senders try it in vain.", quoted(h.Host)), mxRecords(a.domain, rest)...)
+			a.add(MXTargetVoid, a.domain, fmt.Sprintf("The MX host %s has no address: senders try it in vain.", quoted(h.Host)), a.mended(named)...)
 		}
 		if h.Alias != "" {
 			// RFC 2181 section 10.3, RFC 5321 section 5.1.
 			a.add(MXAlias, a.domain, fmt.Sprintf("The MX host %s is a CNAME, which an MX must not lead to: name %s itself.", quoted(h.Host), quoted(h.Alias)),
-				mxRecords(a.domain, resolved(hosts))...)
+				a.mended(named)...)
 		}
 		if i := slices.IndexFunc(h.Addresses, unreachable); i >= 0 {
 			a.add(MXPrivate, a.domain, fmt.Sprintf("The MX host %s has the address %s, which the internet cannot reach.", quoted(h.Host), h.Addresses[i]))

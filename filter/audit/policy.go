@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
@@ -9,8 +10,9 @@ import (
 )
 
 // judgeRecord judges the record in force, which is the owner's.
-func (a *auditor) judgeRecord(step dmarc.Step) {
+func (a *auditor) judgeRecord(ctx context.Context, step dmarc.Step) {
 	name, r := "_dmarc."+step.Domain, step.Record
+	a.wish = r
 	if a.noPolicy(name, r) {
 		return
 	}
@@ -24,16 +26,26 @@ func (a *auditor) judgeRecord(step dmarc.Step) {
 		a.add(DMARCTesting, name, fmt.Sprintf("t=y asks receivers to apply one step less than p=%s: take it out when the reports are good.", r.Policy), txt(name, format(trusting)))
 	}
 	if r.PSD == dmarc.PSDYes {
-		r := r
-		r.PSD = dmarc.PSDUnknown
-		a.add(DMARCPSD, name, fmt.Sprintf("psd=y says that %s is a registry, under which others have names: take it out if that is not so.", step.Domain), txt(name, format(r)))
+		a.wish.PSD = dmarc.PSDUnknown
+		a.add(DMARCPSD, name, fmt.Sprintf("psd=y says that %s is a registry, under which others have names: take it out if that is not so.", step.Domain), txt(name, format(a.wish)))
 	}
 	if len(r.RUA) == 0 && !a.mute {
-		r := r
-		r.RUA = []string{"mailto:dmarc-reports@" + step.Domain}
-		a.add(DMARCNoReports, name, "No address for aggregate reports is given (rua=), so forgeries and failing senders stay unseen.", txt(name, format(r)))
+		a.addReports(ctx, step.Domain)
+		const text = "No address for aggregate reports is given (rua=), so forgeries and failing senders stay unseen."
+		if len(a.wish.RUA) > 0 {
+			a.add(DMARCNoReports, name, text, txt(name, format(a.wish)))
+		} else {
+			a.add(DMARCNoReports, name, text+" This domain takes no mail: name an address elsewhere.")
+		}
 	}
 	a.judgeStrictness(name, r, step.Domain == a.domain)
+}
+
+// addReports wishes for reports to the domain itself, if they can arrive there.
+func (a *auditor) addReports(ctx context.Context, domain string) {
+	if a.takesMail(ctx, domain) != Missing {
+		a.wish.RUA = []string{"mailto:dmarc-reports@" + domain}
+	}
 }
 
 // noPolicy: RFC 9989 section 4.10.1. To leave p out is another thing than to get
@@ -57,6 +69,7 @@ func (a *auditor) noPolicy(name string, r dmarc.Record) bool {
 	if a.mute {
 		r.Policy = dmarc.PolicyReject
 	}
+	a.wish = r
 	a.add(DMARCNoPolicy, name, fmt.Sprintf("In the DMARC record, %s.", text), txt(name, format(r)))
 	return true
 }
@@ -101,6 +114,9 @@ func (a *auditor) judgeStrictness(name string, r dmarc.Record, own bool) {
 	switch {
 	case a.mute && d.EffectivePolicy != string(dmarc.PolicyReject):
 		strict.Subdomain, strict.NonExistent = "", ""
+		if own {
+			a.wish.Policy, a.wish.Subdomain, a.wish.NonExistent, a.wish.Testing = dmarc.PolicyReject, "", "", false
+		}
 		a.add(DMARCSilent, name, "The domain takes no mail and so sends none: p=reject can do no harm.", a.policyRecord(strict))
 	case policy == dmarc.PolicyNone:
 		strict.Policy = dmarc.PolicyQuarantine
@@ -110,10 +126,9 @@ func (a *auditor) judgeStrictness(name string, r dmarc.Record, own bool) {
 	}
 	below, absent := dmarc.Policy(d.SubdomainPolicy), dmarc.Policy(d.NonexistentPolicy)
 	if strictness(below) < strictness(r.Policy) || strictness(absent) < strictness(r.Policy) {
-		whole := r
-		whole.Subdomain, whole.NonExistent = "", ""
+		a.wish.Subdomain, a.wish.NonExistent = "", ""
 		a.add(DMARCSubdomains, name, fmt.Sprintf("The policy is %s, but %s for names below and %s for those that do not exist: forgers use such names.", r.Policy, below, absent),
-			txt(name, format(whole)))
+			txt(name, format(a.wish)))
 	}
 }
 

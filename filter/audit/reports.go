@@ -45,12 +45,13 @@ func (a *auditor) auditReports(ctx context.Context) {
 			} else if !known {
 				dest = a.destination(ctx, host)
 				seen[host] = dest
-				a.judgeDestination(dest, record)
+				a.judgeDestination(dest)
 			}
 			dest.Tag, dest.URI = list.tag, visible(uri)
 			d.Reports = append(d.Reports, dest)
 		}
 	}
+	a.wishPolicy(ctx)
 }
 
 // uriHost gives the domain of a mailto URI that dmarc.Parse let through.
@@ -129,17 +130,31 @@ func (a *auditor) takesMail(ctx context.Context, host string) State {
 	return a.host(ctx, host).State
 }
 
-func (a *auditor) judgeDestination(dest Destination, record dmarc.Record) {
+func (a *auditor) judgeDestination(dest Destination) {
 	name := "_dmarc." + a.report.DMARC.PolicyDomain
 	switch {
 	case dest.Mail == Missing:
-		a.add(DMARCUnreachable, name, fmt.Sprintf("Reports are to go to %s, which takes no mail.", dest.Host), txt(name, format(without(record, dest.Host))))
+		a.wish = without(a.wish, dest.Host)
+		a.add(DMARCUnreachable, name, fmt.Sprintf("Reports are to go to %s, which takes no mail.", dest.Host), txt(name, format(a.wish)))
 	case dest.External && dest.Authorized == Missing:
 		a.add(DMARCUnauthorized, name, fmt.Sprintf("Reports are to go to %s, which does not say that it wants them, so none are sent: ask for this record there.", dest.Host),
 			txt(dest.Name, "v=DMARC1;"))
 	case dest.Mail == Failed || dest.Authorized == Failed:
 		a.add(DMARCUnresolved, name, fmt.Sprintf("The DNS did not say whether the reports to %s arrive.", dest.Host))
 	}
+}
+
+// wishPolicy settles what is to stand in place of the record in force.
+func (a *auditor) wishPolicy(ctx context.Context) {
+	d := a.report.DMARC
+	name := "_dmarc." + d.PolicyDomain
+	if a.policy.Text == "" || !a.hastens(place{name, "TXT"}) {
+		return
+	}
+	if len(a.policy.RUA) > 0 && len(a.wish.RUA) == 0 && !a.mute {
+		a.addReports(ctx, d.PolicyDomain)
+	}
+	a.instead(txt(name, format(a.wish)))
 }
 
 // without takes out the addresses at a host.

@@ -31,6 +31,7 @@ type SPFNode struct {
 	State    State     `json:"state"`
 	Reason   string    `json:"reason"` // why there is no usable record
 	Record   string    `json:"record"`
+	Records  []string  `json:"records"` // with "several" all of them, at most 10
 	Lookups  int       `json:"lookups"` // with all below
 	Voids    int       `json:"void_lookups"`
 	Terms    []SPFTerm `json:"terms"`
@@ -111,7 +112,12 @@ func (a *auditor) judgeSizes() {
 // node writes the tree for the report.
 func (r *spfRecord) node() SPFNode {
 	n := SPFNode{Domain: visible(r.domain), State: r.state, Reason: r.reason, Record: visible(r.text), Lookups: r.lookups, Voids: r.voids,
-		Terms: []SPFTerm{}, Includes: []SPFNode{}}
+		Records: []string{}, Terms: []SPFTerm{}, Includes: []SPFNode{}}
+	if r.state == Several {
+		for _, text := range r.texts[:min(len(r.texts), maxSeveral)] {
+			n.Records = append(n.Records, visible(text))
+		}
+	}
 	if r.parent != nil {
 		n.By = visible(r.parent.Text)
 	}
@@ -141,9 +147,7 @@ func (a *auditor) judgeRoot(ctx context.Context, root *spfRecord) {
 		a.missingSPF(ctx, root)
 		return
 	case Several:
-		a.add(SPFSeveral, a.domain, fmt.Sprintf("There are %d SPF records, so none of them counts: publish one in their place.", len(root.texts)),
-			a.publish(ctx, merged(root.texts))...)
-		return
+		return // judgeSeveral has said it
 	}
 	for _, stray := range root.texts {
 		a.add(SPFStray, a.domain, fmt.Sprintf("The text %s looks like an SPF record but is none: remove it.", quoted(stray)))
@@ -178,36 +182,41 @@ func (r *spfRecord) allows() bool {
 
 func (a *auditor) missingSPF(ctx context.Context, root *spfRecord) {
 	if len(root.texts) > 0 {
-		a.add(SPFNotARecord, a.domain, fmt.Sprintf("The text %s is not taken for an SPF record, which begins with \"v=spf1 \" exactly so.", quoted(root.texts[0])),
-			a.publish(ctx, repairedSPF(root.texts[0]))...)
+		records, hint := a.rewrite(ctx, root, repairedSPF(root.texts[0]))
+		a.add(SPFNotARecord, a.domain, fmt.Sprintf("The text %s is not taken for an SPF record, which begins with \"v=spf1 \" exactly so.", quoted(root.texts[0]))+hint, records...)
 		return
 	}
-	data := "v=spf1 mx ~all"
+	servers := a.servers()
 	switch {
 	case a.mute:
-		data = "v=spf1 -all"
-	case a.report.MX.State != Found:
-		data = "v=spf1 a ~all"
+		a.add(SPFMissing, a.domain, "There is no SPF record; for a domain without mail one that lets nobody send is right.", txt(a.domain, "v=spf1 -all"))
+	case servers != "":
+		a.add(SPFMissing, a.domain, "There is no SPF record, so receivers cannot tell who may send for the domain: publish this one and add every other server that does.",
+			txt(a.domain, "v=spf1 "+servers+" ~all"))
+	default:
+		a.add(SPFMissing, a.domain, "There is no SPF record, so receivers cannot tell who may send for the domain."+openHint("v=spf1 "+openTerm+" ~all"))
 	}
-	text := "There is no SPF record, so receivers cannot tell who may send for the domain: publish this one and add every other server that does."
-	if a.mute {
-		text = "There is no SPF record; for a domain without mail one that lets nobody send is right."
-	}
-	a.add(SPFMissing, a.domain, text, txt(a.domain, data))
 }
 
 // judgeLimits: RFC 7208 section 4.6.4.
 func (a *auditor) judgeLimits(ctx context.Context, root *spfRecord) {
+	records, hint, where := []Record(nil), "", ""
+	if root.rewritten {
+		where = " of what was found, made one record,"
+	}
+	if root.lookups > lookupLimit || root.voids > voidLimit {
+		records, hint = a.cure(ctx, root)
+	}
 	switch n := root.lookups; {
 	case n > lookupLimit:
-		a.add(SPFLookups, a.domain, fmt.Sprintf("%d terms need the DNS and only %d may, so receivers cannot use the record%s; remove services that no longer send for you.",
-			n, lookupLimit, costliest(root)), a.publish(ctx, root.proposal(false), root.proposal(true))...)
+		a.add(SPFLookups, a.domain, fmt.Sprintf("%d terms%s need the DNS and only %d may, so receivers cannot use the record%s; remove services that no longer send for you.",
+			n, where, lookupLimit, costliest(root))+hint, records...)
 	case n >= lookupLimit-1:
 		a.add(SPFLookupsNear, a.domain, fmt.Sprintf("%d of the %d terms that may need the DNS are used%s: one more in a record of others breaks yours.", n, lookupLimit, costliest(root)))
 	}
 	if root.voids > voidLimit {
-		a.add(SPFVoids, a.domain, fmt.Sprintf("%d lookups find nothing and only %d may, so many receivers cannot use the record: remove the terms that lead to nothing.", root.voids, voidLimit),
-			a.publish(ctx, root.proposal(false), root.proposal(true))...)
+		a.add(SPFVoids, a.domain, fmt.Sprintf("%d lookups find nothing and only %d may, so many receivers cannot use the record: remove the terms that lead to nothing.", root.voids, voidLimit)+hint,
+			records...)
 	}
 }
 
@@ -223,17 +232,6 @@ func costliest(root *spfRecord) string {
 		return ""
 	}
 	return " (" + strings.Join(words, ", ") + ")"
-}
-
-// publish gives the first proposal that works: it is read once more as a record
-// of the domain.
-func (a *auditor) publish(ctx context.Context, proposals ...string) []Record {
-	for _, data := range proposals {
-		if data != "" && a.works(ctx, a.domain, data) {
-			return []Record{txt(a.domain, data)}
-		}
-	}
-	return nil
 }
 
 // works: the record can be used. One that has too many terms itself is not followed.

@@ -2,9 +2,7 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"sekimori/filter/spf"
@@ -14,39 +12,6 @@ const spfVersion = "v=spf1"
 
 // maxFlattened bounds the addresses that stand for one term.
 const maxFlattened = 12
-
-// proposal is the record with the terms' fixes, "" if that changes nothing. flat:
-// addresses stand in place of the names of a and mx.
-func (r *spfRecord) proposal(flat bool) string {
-	words := []string{spfVersion}
-	end, redirect := "", ""
-	for _, m := range r.terms {
-		word := cmp.Or(m.fix, m.Text)
-		switch {
-		case m.drop:
-		case isAll(word):
-			end = word
-		case isRedirect(word):
-			redirect = word
-		case flat && m.fix == "" && len(m.addresses()) > 0:
-			words = append(words, m.addresses()...)
-		default:
-			words = append(words, word)
-		}
-	}
-	// RFC 7208 section 5.1: "all" overrules redirect.
-	if end = cmp.Or(end, redirect); r.main && (end == "" || isAll(end) && end[0] != '-' && end[0] != '~') {
-		end = "~all"
-	}
-	if end != "" {
-		words = append(words, end)
-	}
-	data := strings.Join(words, " ")
-	if data == strings.Join(strings.Fields(r.text), " ") {
-		return ""
-	}
-	return data
-}
 
 func isAll(term string) bool { return strings.EqualFold(strings.TrimLeft(term, "+-~?"), "all") }
 
@@ -85,6 +50,7 @@ func (m *spfTerm) closeDoor() {
 	default:
 		m.drop = true
 	}
+	m.loses = true
 }
 
 // narrow takes the prefix lengths off a and mx.
@@ -92,8 +58,22 @@ func (m *spfTerm) narrow() {
 	if m.Name == "a" || m.Name == "mx" {
 		text, _, _ := strings.Cut(m.Text, "/")
 		if isTerm(text) {
-			m.fix = text
+			m.fix, m.loses = text, true
 		}
+	}
+}
+
+// repair finds what an unreadable term was meant to be. If that cannot be known, it
+// leaves a place for it, unless it was not to let anybody send.
+func (m *spfTerm) repair() {
+	m.fix = repairedTerm(m.Text)
+	switch {
+	case m.fix != "":
+	case strings.HasPrefix(m.Text, "-") || strings.HasPrefix(m.Text, "~") || strings.HasPrefix(m.Text, "?"),
+		strings.EqualFold(m.Text, spfVersion), m.Name == "v":
+		m.drop = true
+	default:
+		m.fix = openTerm
 	}
 }
 
@@ -169,41 +149,6 @@ func networkTerm(s string) string {
 	return "ip6:" + s
 }
 
-// merged makes one record of several: everything that one of them names, with
-// the milder end.
-func merged(texts []string) string {
-	words := []string{spfVersion}
-	end := "-all"
-	for _, text := range texts[:min(len(texts), maxTexts)] {
-		terms, err := spf.Terms(text)
-		own := "~all"
-		if err != nil {
-			continue
-		}
-		for _, m := range terms {
-			word := m.Text
-			switch {
-			case m.Name == "all":
-				if m.Qualifier == '-' {
-					own = "-all"
-				}
-				continue
-			case m.Err != nil:
-				word = repairedTerm(m.Text)
-			case m.Name == "redirect":
-				word = fmt.Sprintf("include:%s", m.Text[len("redirect="):])
-			}
-			if word != "" && !slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) }) {
-				words = append(words, word)
-			}
-		}
-		if own == "~all" {
-			end = own
-		}
-	}
-	return strings.Join(append(words, end), " ")
-}
-
 // repairedSPF makes a record of a text that was meant to be one.
 func repairedSPF(text string) string {
 	at := strings.Index(strings.ToLower(text), "spf1")
@@ -212,8 +157,9 @@ func repairedSPF(text string) string {
 	}
 	words := []string{spfVersion}
 	for _, w := range strings.FieldsFunc(text[at+len("spf1"):], func(c rune) bool { return c == ' ' || c == ';' || c == ',' || c == '\t' }) {
-		if fixed := repairedTerm(w); fixed != "" {
-			words = append(words, fixed)
+		// What cannot be repaired stays, to be judged as a term.
+		if word := cmp.Or(repairedTerm(w), w); !strings.EqualFold(strings.Trim(word, ".\"'\\"), "") {
+			words = append(words, word)
 		}
 	}
 	return strings.Join(words, " ")

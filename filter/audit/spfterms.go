@@ -15,10 +15,8 @@ type problem struct {
 
 // judgeSPF judges the terms of one record.
 func (a *auditor) judgeSPF(ctx context.Context, r *spfRecord) {
-	if r.state == Several && r.own && r.parent != nil {
-		data := merged(r.texts)
-		a.add(SPFSeveral, r.domain, fmt.Sprintf("There are %d SPF records at %s, which %s leads to: publish one in their place.", len(r.texts), r.domain, quoted(r.parent.Text)),
-			txt(r.domain, data))
+	if r.state == Several && r.own {
+		a.judgeSeveral(ctx, r)
 	}
 	var problems []problem
 	seen := map[string]bool{}
@@ -34,30 +32,18 @@ func (a *auditor) judgeSPF(ctx context.Context, r *spfRecord) {
 		seen[key] = true
 	}
 	problems = append(problems, r.judgeEnd()...)
-	var repaired []Record
+	var records []Record
+	hint := ""
 	if r.own && len(problems) > 0 {
-		repaired = a.repaired(ctx, r)
+		records, hint = a.cure(ctx, r)
 	}
 	for _, p := range problems {
 		if p.cured {
-			a.add(p.code, r.domain, p.text, repaired...)
+			a.add(p.code, r.domain, p.text+hint, records...)
 		} else {
 			a.add(p.code, r.domain, p.text)
 		}
 	}
-}
-
-// repaired gives the record with all that can be cured.
-func (a *auditor) repaired(ctx context.Context, r *spfRecord) []Record {
-	if r.parent == nil && a.mute {
-		return []Record{txt(a.domain, "v=spf1 -all")}
-	}
-	for _, data := range []string{r.proposal(false), r.proposal(true)} {
-		if data != "" && a.works(ctx, r.domain, data) {
-			return []Record{txt(r.domain, data)}
-		}
-	}
-	return nil
 }
 
 // judgeEnd: RFC 7208 section 4.7.
@@ -82,15 +68,13 @@ func (m *spfTerm) judge() problem {
 	}
 	switch {
 	case m.Err != nil:
-		m.fix = repairedTerm(m.Text)
-		m.drop = m.fix == ""
+		m.repair()
 		return problem{SPFSyntax, fmt.Sprintf("The term %s is %s, so receivers cannot use the whole SPF record.", q, m.Err), true}
 	case !m.reached:
 		m.drop = true
 		return problem{SPFUnreached, fmt.Sprintf("The term %s has no effect, because \"all\" ends the record: what is to count stands before it.", q), true}
 	case m.Qualifier == 0 && looksLikeMechanism(m.Name):
-		m.fix = repairedTerm(m.Text)
-		m.drop = m.fix == ""
+		m.repair()
 		return problem{SPFModifier, fmt.Sprintf("The term %s has no effect, because a mechanism is written with \":\" and not with \"=\".", q), true}
 	case m.passesAll() && (m.child == nil || !m.child.own):
 		m.closeDoor()
@@ -100,7 +84,7 @@ func (m *spfTerm) judge() problem {
 		return problem{SPFWide, fmt.Sprintf("The term %s lets a network send that is too large to be yours alone: name your servers.", q), m.fix != ""}
 	case m.Name == "ptr":
 		// RFC 7208 section 5.5: SHOULD NOT be published.
-		m.drop = true
+		m.drop, m.loses = true, true
 		return problem{SPFPTR, fmt.Sprintf("The term %s should not be used: it is slow, and many receivers skip it; name the servers by ip4, ip6, a or mx.", q), true}
 	case m.child != nil:
 		return m.judgeChild(q)
@@ -112,7 +96,7 @@ func (m *spfTerm) judge() problem {
 func (m *spfTerm) judgeForeign(q string) problem {
 	if m.child != nil {
 		p := m.judgeChild(q)
-		m.drop, p.cured = false, false
+		m.drop, m.loses, p.cured = false, false, false
 		return p
 	}
 	if m.Name == "mx" && m.hosts > mxLimit {
@@ -123,7 +107,7 @@ func (m *spfTerm) judgeForeign(q string) problem {
 
 // judgeChild: RFC 7208 sections 5.2 and 6.1.
 func (m *spfTerm) judgeChild(q string) problem {
-	m.drop = true
+	m.drop, m.loses = true, true
 	switch c := m.child; c.state {
 	case Missing:
 		return problem{SPFIncludeMissing, fmt.Sprintf("The term %s leads to %s, which has no SPF record, so receivers cannot use yours.", q, quoted(c.domain)), true}
@@ -134,10 +118,10 @@ func (m *spfTerm) judgeChild(q string) problem {
 	case Loop:
 		return problem{SPFLoop, fmt.Sprintf("The term %s leads back to %s, so receivers cannot use the record.", q, quoted(c.domain)), true}
 	case Failed:
-		m.drop = false
+		m.drop, m.loses = false, false
 		return problem{SPFUnresolved, fmt.Sprintf("The DNS did not answer for %s (%s), which the term %s needs.", quoted(c.domain), c.reason, q), false}
 	}
-	m.drop = false
+	m.drop, m.loses = false, false
 	return problem{}
 }
 

@@ -34,6 +34,9 @@ type spfRecord struct {
 	terms  []*spfTerm
 
 	lookups, voids int // with all below
+
+	rewritten bool  // not published: the audit made it of what is
+	cured     *cure // what to publish in its place
 }
 
 // spfTerm is one term of it.
@@ -50,8 +53,9 @@ type spfTerm struct {
 	lookups int          // with all below
 
 	// What to do about it.
-	drop bool
-	fix  string // to stand in its place; "" to leave it
+	drop  bool
+	loses bool   // whom it named, or may have, is not named by what stands in its place
+	fix   string // to stand in its place; "" to leave it
 }
 
 // spfTree reads the tree of one record.
