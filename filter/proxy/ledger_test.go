@@ -321,10 +321,11 @@ func (c *courier) reset() {
 }
 
 // insist delivers until there is an answer that will not change.
-func (c *courier) insist(p *page) string {
-	got := ""
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !c.l.settled(p); time.Sleep(5 * time.Millisecond) {
-		got = c.deliver(p)
+func (c *courier) insist(p *page) (got string) {
+	for end := time.Now().Add(10 * time.Second); !c.l.settled(p) && time.Now().Before(end); {
+		if got = c.deliver(p); !c.l.settled(p) {
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	return got
 }

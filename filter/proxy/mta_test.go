@@ -248,10 +248,11 @@ func (m *mta) serve(c net.Conn) {
 		if scripted != "" {
 			reply = scripted
 		}
-		if !m.answer(c, verb, reply) {
+		d := m.decide(verb)
+		if !m.act(c, d, reply) {
 			return
 		}
-		if verb == "DATA" && (scripted == "" || scripted[0] == '3') && (m.misdeed("DATA").say == "" || strings.HasPrefix(m.misdeed("DATA").say, "354")) {
+		if verb == "DATA" && (scripted == "" || scripted[0] == '3') && (d.say == "" || strings.HasPrefix(d.say, "354")) {
 			if !m.message(c, r, now) {
 				return
 			}
