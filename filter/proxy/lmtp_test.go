@@ -169,6 +169,8 @@ func TestLMTP(t *testing.T) {
 			if len(refused) > 0 || final != c.final || m.held() != c.held {
 				t.Errorf("refused %q, reply %q, held %s", refused, final, m.held())
 			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			if m.heard[0] != "LHLO mx.example" {
 				t.Errorf("heard %q", m.heard)
 			}
