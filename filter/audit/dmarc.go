@@ -140,7 +140,7 @@ func (a *auditor) keep(ctx context.Context, name string) []Record {
 
 // repairedDMARC writes the beginning as it must be, and keeps the rest.
 func repairedDMARC(name, stray string) []Record {
-	at := strings.Index(strings.ToLower(stray), "dmarc1")
+	at := indexFold(stray, "dmarc1")
 	if at < 0 {
 		return nil
 	}

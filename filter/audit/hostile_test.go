@@ -141,6 +141,25 @@ func TestHostileBytes(t *testing.T) {
 	}
 }
 
+// Bytes that are no UTF-8 before the word that a text is known by.
+func TestStrayBytes(t *testing.T) {
+	z, err := dns.ParseZone("test", strings.NewReader(goodMX))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := strings.Repeat("\xfb", 8)
+	r := Domain(t.Context(), wire{z, map[string][]string{
+		"example.com":        {"v" + bad + "=spf1 mx\xff"},
+		"_dmarc.example.com": {"v=" + bad + "DMARC1; p=reject"},
+	}}, "example.com", Options{})
+	checkReport(t, r)
+	for _, want := range []Code{SPFNotARecord, DMARCNotARecord} {
+		if !strings.Contains(codes(r), string(want)) {
+			t.Errorf("no %s: %s", want, sentences(r))
+		}
+	}
+}
+
 func FuzzAudit(f *testing.F) {
 	for _, c := range cases() {
 		f.Add(c.zone, []byte("v=spf1 include:i.example ?all"), []byte("v=spf1 a:example.com mx -all"), []byte("v=DMARC1; p=none; rua=mailto:a@i.example"), []byte("v=DKIM1; p=AAAA"))

@@ -151,7 +151,7 @@ func networkTerm(s string) string {
 
 // repairedSPF makes a record of a text that was meant to be one.
 func repairedSPF(text string) string {
-	at := strings.Index(strings.ToLower(text), "spf1")
+	at := indexFold(text, "spf1")
 	if at < 0 || len(text) > maxVisible {
 		return ""
 	}

@@ -47,6 +47,17 @@ func isPrintable(s string) bool {
 	return true
 }
 
+// indexFold finds an ASCII word in whatever case. strings.ToLower would not do: it
+// makes three bytes of one that is no UTF-8.
+func indexFold(s, word string) int {
+	for i := range len(s) - len(word) + 1 {
+		if strings.EqualFold(s[i:i+len(word)], word) {
+			return i
+		}
+	}
+	return -1
+}
+
 // count is a number with its noun.
 func count(n int, noun string) string {
 	if n == 1 {
