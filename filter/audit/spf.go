@@ -157,7 +157,7 @@ func (a *auditor) judgeRoot(ctx context.Context, root *spfRecord) {
 		return
 	}
 	if a.mute && root.allows() {
-		a.add(SPFSilent, a.domain, "The domain takes no mail and so sends none, but its SPF record does not say that all must fail.", txt(a.domain, "v=spf1 -all"))
+		a.add(SPFSilent, a.domain, "The domain takes no mail and so should send none (RFC 7505 section 4.2), but its SPF record does not say that all must fail: if a server does send for it, publish an MX that takes the answers first, and keep the server named.", txt(a.domain, "v=spf1 -all"))
 	}
 	a.judgeLimits(ctx, root)
 }
