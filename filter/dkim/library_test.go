@@ -46,7 +46,7 @@ func combinations() []combination {
 	return all
 }
 
-func (c combination) librarySign(t testing.TB, raw string) string {
+func (c combination) signedByLibrary(t testing.TB, raw string) string {
 	t.Helper()
 	var out bytes.Buffer
 	err := library.Sign(&out, strings.NewReader(raw), &library.SignOptions{
@@ -85,7 +85,7 @@ func FuzzDifferential(f *testing.F) {
 		raw := cleanHeader(head) + "From: a@example.com\r\n\r\n" + cleanLines(body)
 		c := combinations()[form%16]
 		c.key, c.names = edKey(), append(c.names, "X", "X-Y")
-		signed := c.librarySign(t, raw)
+		signed := c.signedByLibrary(t, raw)
 		compareWithLibrary(t, signed, record(t, c.key), true)
 		b := []byte(signed)
 		b[int(where)%len(b)] = what

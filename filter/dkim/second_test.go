@@ -10,7 +10,7 @@ import (
 
 func TestSecondOpinion(t *testing.T) {
 	c := combination{"relaxed", "relaxed", edKey(), []string{"From"}}
-	signed := c.librarySign(t, "From: a@example.com\r\n\r\nhello\r\n")
+	signed := c.signedByLibrary(t, "From: a@example.com\r\n\r\nhello\r\n")
 	trouble := &zone{}
 	tests := []struct {
 		name, raw string
@@ -42,7 +42,7 @@ func TestSecondOpinion(t *testing.T) {
 
 func TestSecondOpinionTellsTroubleApart(t *testing.T) {
 	c := combination{"relaxed", "relaxed", edKey(), []string{"From"}}
-	m := message(t, c.librarySign(t, "From: a@example.com\r\n\r\nhello\r\n"))
+	m := message(t, c.signedByLibrary(t, "From: a@example.com\r\n\r\nhello\r\n"))
 	for o, want := range map[dns.Outcome]Word{dns.Timeout: TempError, dns.ServFail: TempError, dns.NXDomain: PermError} {
 		got := SecondOpinion(context.Background(), failing(o), m)
 		if len(got) != 1 || got[0].Word != want {

@@ -161,7 +161,7 @@ func TestHeaderCanonicalization(t *testing.T) { // DK-051
 func TestSignedByLibrary(t *testing.T) {
 	for _, c := range combinations() {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			raw := c.librarySign(t, plain)
+			raw := c.signedByLibrary(t, plain)
 			got := verifyOne(t, raw, Limits{}, record(t, c.key))
 			if got.Word != Pass {
 				t.Errorf("%s: %s", got.Word, got.Reason)

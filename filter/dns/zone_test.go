@@ -329,7 +329,7 @@ func FuzzZone(f *testing.F) {
 	f.Add("$ORIGIN x.\n@ TXT ( a b\n c )\n* CNAME y.*\n", "y.x")
 	f.Fuzz(func(t *testing.T, text, name string) {
 		if strings.Contains(strings.ToUpper(text), "$GENERATE") {
-			t.Skip() // a few bytes make many records
+			return // a few bytes make many records
 		}
 		z, err := ParseZone("f", strings.NewReader(text))
 		if err != nil {

@@ -68,7 +68,7 @@ func FuzzConnection(f *testing.F) {
 	m := &mta{misdeeds: map[string]misdeed{}, conns: map[net.Conn]bool{}, offers: []string{"SIZE", "8BITMIME"}}
 	f.Fuzz(func(t *testing.T, octets string) {
 		if len(octets) > 1<<16 {
-			t.Skip("too long to be quick")
+			return // too long to be quick
 		}
 		m.mu.Lock()
 		m.letters, m.commands, m.lines = nil, nil, nil

@@ -151,7 +151,7 @@ func (s *Server) receive(c *conn) {
 	// The library serves in a goroutine of its own and then wants the next
 	// connection, which there is none of: each has a server of its own, as what
 	// is offered depends on the MTA of the moment.
-	_ = s.library(c).Serve(&single{conn: top})
+	_ = s.smtpServer(c).Serve(&single{conn: top})
 }
 
 // recognize finds out who the client is and what it may still have.

@@ -164,8 +164,8 @@ func (s *Server) emptied() {
 	}
 }
 
-// library makes the SMTP server of one connection.
-func (s *Server) library(g *conn) *smtp.Server {
+// smtpServer makes the SMTP server of one connection.
+func (s *Server) smtpServer(g *conn) *smtp.Server {
 	lib := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		x, err := newSession(s, g.gate.name, g, c)
 		if err != nil {
