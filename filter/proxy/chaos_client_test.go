@@ -191,9 +191,7 @@ func TestLedgerClients(t *testing.T) {
 				l := &ledger{}
 				c := &courier{d: d, l: l, helo: "strange.example", tls: secure}
 				p, q := l.write(c.helo, 40), l.write(c.helo, 4)
-				if !c.connect() {
-					t.Fatal("no connection")
-				}
+				eventually(t, c.connect) // within the little time that it has
 				act(c, p, q)
 				c.leave()
 				next := l.write("next.example", 3)

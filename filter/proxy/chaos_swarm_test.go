@@ -36,6 +36,9 @@ func swarm(t *testing.T, seed uint64, lasts time.Duration) {
 		s.Spool.Memory = 4 << 10 // so that the larger ones go to disk
 	})
 	d.mta.queue = true
+	if seed%2 == 0 {
+		d.mta.offers = append(d.mta.offers, "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT")
+	}
 	d.judge(byName)
 	l := &ledger{}
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
@@ -97,7 +100,7 @@ func (c *jumpingClock) stop() {
 func (m *mta) rage(ctx context.Context, rnd *rand.Rand) {
 	all := faults()
 	names := slices.Sorted(maps.Keys(all))
-	steps := []string{"connect", "EHLO", "MAIL", "RCPT", "DATA", "body", "end", "RSET", "QUIT"}
+	steps := []string{"connect", "EHLO", "XCLIENT", "MAIL", "RCPT", "DATA", "body", "end", "RSET", "QUIT"}
 	for ctx.Err() == nil {
 		deed, step := all[names[rnd.IntN(len(names))]], steps[rnd.IntN(len(steps))]
 		deed.once = rnd.IntN(2) == 0

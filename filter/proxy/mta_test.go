@@ -28,6 +28,7 @@ type misdeed struct {
 	hang  bool   // nothing more is ever said
 	close bool   // the connection ends (after say)
 	reset bool   // likewise, by RST
+	more  string // behind its reply
 	drip  bool   // its reply comes octet by octet
 	late  bool   // its reply comes when nobody waits for it any more
 	half  bool   // it says no more, but listens to the end
@@ -189,6 +190,7 @@ func (m *mta) act(c net.Conn, d misdeed, reply string) bool {
 	if d.late {
 		time.Sleep(lateBy)
 	}
+	reply += d.more
 	for d.drip && len(reply) > 1 {
 		io.WriteString(c, reply[:1])
 		reply = reply[1:]
@@ -234,7 +236,9 @@ func (m *mta) serve(c net.Conn) {
 		case "XFORWARD":
 			as = arg
 		case "MAIL":
-			now = letter{from: arg, as: as}
+			if now.from != "" {
+				reply = "503 5.5.1 nested MAIL\r\n"
+			}
 		case "RCPT":
 			now.to = append(now.to, arg)
 		case "RSET":
@@ -252,10 +256,14 @@ func (m *mta) serve(c net.Conn) {
 		if !m.act(c, d, reply) {
 			return
 		}
+		if verb == "MAIL" && reply[0] == '2' && (d.say == "" || d.say[0] == '2') {
+			now = letter{from: arg, as: as}
+		}
 		if verb == "DATA" && (scripted == "" || scripted[0] == '3') && (d.say == "" || strings.HasPrefix(d.say, "354")) {
 			if !m.message(c, r, now) {
 				return
 			}
+			now = letter{}
 		}
 	}
 }

@@ -84,7 +84,8 @@ func TestNewlinesErrors(t *testing.T) {
 // the rule, has no bare newline, and is left alone by a second pass.
 func FuzzNewlines(f *testing.F) {
 	for _, s := range endings {
-		f.Add([]byte("a"+s+"b"), 1, 1)
+		f.Add([]byte("a"+s+"b"), 0, 0)
+		f.Add([]byte("a"+s+"b"), 1, 2)
 	}
 	f.Add([]byte(strings.Repeat("x\n", 3000)), 2047, 4097)
 	f.Fuzz(func(t *testing.T, b []byte, in, out int) {
