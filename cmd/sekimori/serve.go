@@ -41,7 +41,6 @@ use), 2 for a wrong command line.`,
 			}
 			level := new(slog.LevelVar)
 			s := &service{file: file, control: control, level: level, log: newLevelLog(c.ErrOrStderr(), level)}
-			outlive()
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
