@@ -151,19 +151,32 @@ func (f *Filter) Prefetch(ctx context.Context, env mail.Envelope, h *mail.Header
 	if relayed && h != nil {
 		r.Hop = f.hop(env, h)
 	}
+	helo := env // Check evaluates HELO after MAIL FROM; here it is warmed beside it
+	helo.MailFrom = ""
 	var all []func()
 	// Who the client of a relay was, only the header tells.
 	if relayed == (h != nil) {
 		all = append(all,
 			func() { f.checkSPF(ctx, ask.spf, env, r.Hop) },
+			func() { f.checkSPF(ctx, f.session("spf", f.spfQueries()/3), helo, r.Hop) },
 			func() { f.iprev(ctx, ask.iprev, r.sender(env)) })
 	}
 	if h != nil {
 		all = append(all,
-			func() { f.warm(ctx, ask.dmarc, (&mail.Message{Header: *h}).Author()) },
+			func() { f.prefetchDMARC(ctx, ask.dmarc, env, (&mail.Message{Header: *h}).Author()) },
 			func() { dkim.Prefetch(ctx, ask.dkim, *h, f.DKIM) })
 	}
 	parallel(all...)
+}
+
+// prefetchDMARC takes one round trip where a walk takes one a name.
+func (f *Filter) prefetchDMARC(ctx context.Context, s *dns.Session, env mail.Envelope, a mail.Author) {
+	if a.Status != mail.AuthorDomain {
+		return
+	}
+	_, sender, _ := mail.SplitAddress(env.MailFrom)
+	dmarc.Prefetch(ctx, s, a.Domain, sender)
+	f.warm(ctx, s, a) // what depends on the answers
 }
 
 func (f *Filter) now() time.Time {

@@ -25,6 +25,8 @@ type benchHouse struct {
 	door net.Listener
 	stop func() error
 
+	prepare func(*house) // before it opens; may be nil
+
 	mu       sync.Mutex
 	verdicts map[string]int // messages by "action: reason"
 }
@@ -76,6 +78,9 @@ func (b *benchHouse) open(ctx context.Context, cfg config.Config, secure bool, s
 			l.TLS = own
 			h.server.Listeners[name] = l
 		}
+	}
+	if b.prepare != nil {
+		b.prepare(h)
 	}
 	if err := h.server.Upstream.Probe(ctx); err != nil {
 		return err

@@ -113,20 +113,22 @@ func (m *benchMail) zone() (*dns.Zone, error) {
 	for i := range benchDomains { // files of a corpus are sent from these too
 		fmt.Fprintf(&b, "%s. %s", benchDomain(i), spf)
 	}
-	key := ""
-	if m.key != nil {
-		der, err := x509.MarshalPKIXPublicKey(&m.key.PublicKey)
+	for _, d := range m.domains {
+		key, err := m.keyRecord(d)
 		if err != nil {
 			return nil, err
 		}
-		key = "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(der)
-	}
-	for _, d := range m.domains {
-		// A string of TXT holds 255 bytes at most (RFC 1035 section 3.3).
-		fmt.Fprintf(&b, "%s._domainkey.%s. TXT %q %q\n", benchSelector, d, key[:255], key[255:])
-		fmt.Fprintf(&b, "_dmarc.%s. TXT \"v=DMARC1; p=reject\"\n", d)
+		fmt.Fprintf(&b, "%s_dmarc.%s. TXT \"v=DMARC1; p=reject\"\n", key, d)
 	}
 	return dns.ParseZone("bench.zone", strings.NewReader(b.String()))
+}
+
+// keyRecord is the line of a zone for the key of a domain's signatures.
+func (m *benchMail) keyRecord(domain string) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(&m.key.PublicKey)
+	key := "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(der)
+	// A string of TXT holds 255 bytes at most (RFC 1035 section 3.3).
+	return fmt.Sprintf("%s._domainkey.%s. TXT %q %q\n", benchSelector, domain, key[:255], key[255:]), err
 }
 
 const maxCorpus = 1 << 30 // bytes of all files together

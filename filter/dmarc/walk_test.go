@@ -310,3 +310,30 @@ func BenchmarkGatherDeep(b *testing.B) {
 		Gather(context.Background(), w, long, nil)
 	}
 }
+
+// Prefetch asks for all names of the walks at once, and what Gather asks is among them.
+func TestPrefetchAsksWhatGatherAsks(t *testing.T) {
+	w := records(map[string]string{"example.com": "v=DMARC1; p=reject", "b.mail.example.com": "v=DMARC1; p=none; psd=n"})
+	Prefetch(context.Background(), w, "mail.example.com", "b.mail.example.com")
+	early := slices.Sorted(slices.Values(w.asked))
+	if want := []string{"_dmarc.b.mail.example.com", "_dmarc.com", "_dmarc.example.com", "_dmarc.mail.example.com"}; !slices.Equal(early, want) {
+		t.Errorf("asked %q, want %q", early, want)
+	}
+	w.asked = nil
+	Gather(context.Background(), w, "mail.example.com", []Identifier{{Domain: "b.mail.example.com", Result: "pass"}})
+	for _, name := range w.asked {
+		if !slices.Contains(early, name) {
+			t.Errorf("Gather asks for %s, which Prefetch did not", name)
+		}
+	}
+	w.asked = nil
+	Prefetch(context.Background(), w, "example.com", "other.example.net")
+	if slices.Contains(w.asked, "_dmarc.other.example.net") {
+		t.Error("a stranger's domain was asked for")
+	}
+	w.asked = nil
+	Prefetch(context.Background(), w, strings.Repeat("a.", 60)+"example.com", strings.Repeat("b.", 60)+"example.com")
+	if n := len(w.asked); n > 2*maxQueries {
+		t.Errorf("%d questions", n)
+	}
+}
