@@ -30,6 +30,8 @@ type Filter struct {
 	Relays    []netip.Prefix // clients for which SPF and iprev are evaluated for the hop before them
 	RelayHops int            // Received fields that they write, at the least; 1
 
+	Live *Live // the protected domains and the lists, which change while this does not; nil: none
+
 	Now func() time.Time // the clock; time.Now
 
 	tenants *tenants // see WithTenants

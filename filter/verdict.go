@@ -46,6 +46,7 @@ type Verdict struct {
 	Reply       Reply  // what the client is told with Reject and Defer
 	Edit        Edit   // what the message that goes to the MTA is to be changed by
 	Results     Results
+	Protected   string   // protected domain in whose name the message claims to come (Author Domain, address in the display name, MAIL FROM), whatever the verdict; "" if none
 	Tenants     []string // by whose rules, in the order of their recipients; nil: by those of everybody else
 	Shadow      bool     // Action is what would have been done: the message is let through
 	Fault       string   // our own trouble with its stack: for the log, never for the client

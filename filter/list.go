@@ -1,0 +1,221 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sekimori/filter/mail"
+)
+
+// Entry is one line of a list: whose mail is let through, or blocked. It names
+// one of Domain, Address, Signer and Unsafe, or a Network, or one of the four
+// together with a Network: then both must hold.
+//
+// An entry that allows asks for proof: SPF or DKIM must have said pass for the
+// domain that is named. One that blocks asks for none: what claims to be of a
+// blocked sender is blocked whether it is or not.
+type Entry struct {
+	Block bool // else it allows
+
+	Domain  string       // MAIL FROM with SPF pass or a DKIM signature that passes is of this domain or below it
+	Address string       // From or MAIL FROM is this address, and its domain is authenticated
+	Signer  string       // a DKIM signature of exactly this d= passes
+	Unsafe  string       // From or MAIL FROM is this address, for which there is no proof: anybody can write it
+	Network netip.Prefix // of the client, behind trusted relays of the hop before them
+
+	Expires time.Time // from then on the entry does nothing; zero: never
+	Author  string    // who made the entry, at most 100 bytes
+	Note    string    // why, at most 500 bytes
+}
+
+// List is many entries, made ready to be searched. Immutable. nil has none.
+type List struct {
+	records  []record          // 0 is none
+	names    map[string]uint32 // the first record of a kind and its text
+	networks networks          // the first record of those that name a network alone
+	prefixes []netip.Prefix
+	words    []string // authors and notes, each once; 0 is ""
+	depth    int      // dots of the domain that has most
+}
+
+// record is an entry in 32 bytes; its kind and text are the key it is found by.
+type record struct {
+	expires int64 // Unix seconds; 0: never
+	next    uint32
+	network uint32 // index of prefixes
+	author  uint32
+	note    uint32
+	kind    kind
+	block   bool
+}
+
+// kind says what the text of an entry is.
+type kind byte
+
+const (
+	byNetwork kind = 'n'
+	byDomain  kind = 'd'
+	byAddress kind = 'a'
+	bySigner  kind = 's'
+	byUnsafe  kind = 'u'
+)
+
+// NewList makes a list. Entries that make no sense are an error, which tells of
+// at most ten of them by their numbers, counted from 0.
+func NewList(entries []Entry) (*List, error) {
+	if len(entries) >= math.MaxInt32 {
+		return nil, errors.New("the list is too long")
+	}
+	b := newListBuilder(len(entries))
+	var faults []error
+	for i, e := range entries {
+		if err := b.add(e); err != nil && len(faults) < 10 {
+			faults = append(faults, fmt.Errorf("entry %d: %w", i, err))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return b.list, nil
+}
+
+// NewSenders makes a list of those who may write in the name of protected
+// domains. It holds no entry that blocks and none without proof: a header that
+// anybody can write opens nothing.
+func NewSenders(entries []Entry) (*List, error) {
+	for i, e := range entries {
+		switch {
+		case e.Block:
+			return nil, fmt.Errorf("entry %d: a sender's entry cannot block", i)
+		case e.Unsafe != "":
+			return nil, fmt.Errorf("entry %d: a sender needs proof: anybody can write an address", i)
+		}
+	}
+	return NewList(entries)
+}
+
+// Len is the number of entries, those that have expired too.
+func (l *List) Len() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.records) - 1
+}
+
+// listBuilder keeps what is of use while a list is made.
+type listBuilder struct {
+	list     *List
+	words    map[string]uint32
+	prefixes map[netip.Prefix]uint32
+}
+
+func newListBuilder(n int) *listBuilder {
+	return &listBuilder{
+		list: &List{
+			records:  make([]record, 1, n+1),
+			names:    make(map[string]uint32, n),
+			prefixes: make([]netip.Prefix, 1),
+			words:    make([]string, 1),
+		},
+		words:    map[string]uint32{"": 0},
+		prefixes: map[netip.Prefix]uint32{{}: 0},
+	}
+}
+
+func (b *listBuilder) add(e Entry) error {
+	k, text, err := e.key()
+	if err != nil {
+		return err
+	}
+	if len(e.Author) > 100 || len(e.Note) > 500 {
+		return errors.New("the author or the note is too long")
+	}
+	r := record{kind: k, block: e.Block, network: b.prefix(e.Network), author: b.word(e.Author), note: b.word(e.Note)}
+	if !e.Expires.IsZero() {
+		r.expires = max(e.Expires.Unix(), 1)
+	}
+	at := uint32(len(b.list.records))
+	if k == byNetwork {
+		r.next = b.list.networks.put(e.Network, at)
+	} else {
+		key := string(k) + text
+		r.next = b.list.names[key]
+		b.list.names[key] = at
+	}
+	if k == byDomain {
+		b.list.depth = max(b.list.depth, strings.Count(text, "."))
+	}
+	b.list.records = append(b.list.records, r)
+	return nil
+}
+
+func (b *listBuilder) word(s string) uint32 {
+	at, known := b.words[s]
+	if !known {
+		at = uint32(len(b.list.words))
+		s = strings.Clone(s)
+		b.words[s] = at
+		b.list.words = append(b.list.words, s)
+	}
+	return at
+}
+
+func (b *listBuilder) prefix(p netip.Prefix) uint32 {
+	at, known := b.prefixes[p]
+	if !known {
+		at = uint32(len(b.list.prefixes))
+		b.prefixes[p] = at
+		b.list.prefixes = append(b.list.prefixes, p)
+	}
+	return at
+}
+
+// key checks an entry and gives what it is found by.
+func (e Entry) key() (kind, string, error) {
+	if n := e.Network; n.IsValid() && (n.Masked() != n || n.Addr().Is4In6() || n.Bits() == 0) {
+		return 0, "", errors.New("the network has bits below its mask, is IPv4 written as IPv6, or is every address there is")
+	}
+	k, text := byNetwork, ""
+	for _, one := range []struct {
+		kind kind
+		text string
+	}{{byDomain, e.Domain}, {byAddress, e.Address}, {bySigner, e.Signer}, {byUnsafe, e.Unsafe}} {
+		if one.text == "" {
+			continue
+		}
+		if text != "" {
+			return 0, "", errors.New("it names two of domain, address, signer and unsafe address")
+		}
+		k, text = one.kind, one.text
+	}
+	if k == byNetwork {
+		if !e.Network.IsValid() {
+			return 0, "", errors.New("it names nobody")
+		}
+		return k, "", nil
+	}
+	text, err := e.normal(k, text)
+	return k, text, err
+}
+
+// normal gives a text the form in which it is compared.
+func (e Entry) normal(k kind, text string) (string, error) {
+	if k == byAddress || k == byUnsafe {
+		switch {
+		case !strings.Contains(text, "@"):
+			return "", errors.New("the address has no @")
+		case e.Block && k == byUnsafe:
+			return "", errors.New("a block needs no proof: name the address as one")
+		}
+		return RecipientKey(text)
+	}
+	name, err := mail.ASCIIDomain(text)
+	if err == nil && !e.Block && isSuffix(name) {
+		return "", errors.New("a public suffix is everybody's: name a domain below it")
+	}
+	return name, err
+}
