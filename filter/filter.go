@@ -99,15 +99,16 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
 	early, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
 	parallel(
-		func() { r.SPF = f.checkSPF(early, ask.spf, env, r.Hop) },
-		func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) },
-		func() { r.IPRev = f.iprev(early, ask.iprev, client) },
+		timed(&r.Stages.SPF, func() { r.SPF = f.checkSPF(early, ask.spf, env, r.Hop) }),
+		timed(&r.Stages.DKIM, func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) }),
+		timed(&r.Stages.IPRev, func() { r.IPRev = f.iprev(early, ask.iprev, client) }),
 		func() { f.warm(early, ask.dmarc, r.Author) },
 	)
 	late, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
-	r.DMARC = f.dmarc(late, ask.dmarc, r)
+	timed(&r.Stages.DMARC, func() { r.DMARC = f.dmarc(late, ask.dmarc, r) })()
 	r.DNS = ask.exchanges()
+	r.Stages.waited(r.DNS, f.IPRev)
 	r.Starved = slices.ContainsFunc(r.DNS, func(e dns.Exchange) bool { return e.Answer.Outcome == dns.Busy })
 	return r
 }

@@ -122,6 +122,9 @@ func TestSlowSenderHidesNoPolicy(t *testing.T) {
 	if v.Action != Reject {
 		t.Errorf("%s %s: %s", v.Action, v.Reason, v.Explanation)
 	}
+	if s := v.Results.Stages; s.SPF < f.Timeout || s.DNS < f.Timeout || s.DMARC <= 0 || s.DKIM <= 0 || s.IPRev != 0 {
+		t.Errorf("SPF waited %v for the DNS: %+v", f.Timeout, s)
+	}
 }
 
 // Nor can one who makes SPF ask more than a message may.

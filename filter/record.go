@@ -33,8 +33,9 @@ type Record struct {
 	Verdict  Verdict
 	Judged   bool // Verdict was made: false where the transaction ended before
 	Outcome  Outcome
-	Reply    Reply // the final reply to the client; Text as sent, first 512 bytes
-	Check    time.Duration
+	Reply    Reply         // the final reply to the client; Text as sent, first 512 bytes
+	Check    time.Duration // from the final dot to the verdict
+	Delivery time.Duration // from the verdict to the MTA's final reply; 0 if the message was not sent on
 	Total    time.Duration // from MAIL to the final reply
 	Err      string        // our own trouble in words, "" if none
 }

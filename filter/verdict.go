@@ -85,4 +85,5 @@ type Results struct {
 	DKIM    []dkim.Result
 	DMARC   dmarc.Result
 	DNS     []dns.Exchange // what was asked, in the order of the answers
+	Stages  Stages         // how long it took; all zero where nothing was asked
 }

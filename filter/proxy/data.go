@@ -75,7 +75,7 @@ func (x *session) see(tx *transaction, r io.Reader, rec *filter.Record) (e endin
 	if chunked(r) && x.guard.gone() {
 		return clientLost()
 	}
-	return x.apply(tx, m, v)
+	return x.apply(tx, m, rec)
 }
 
 func chunked(r io.Reader) bool {
@@ -167,7 +167,8 @@ func hops(h mail.Header) int {
 }
 
 // apply carries the verdict out.
-func (x *session) apply(tx *transaction, m *mail.Message, v filter.Verdict) ending {
+func (x *session) apply(tx *transaction, m *mail.Message, rec *filter.Record) ending {
+	v := rec.Verdict
 	switch act := v.Enforced(); {
 	case act == filter.Reject:
 		x.leaveUnclean(m)
@@ -181,7 +182,10 @@ func (x *session) apply(tx *transaction, m *mail.Message, v filter.Verdict) endi
 		x.leaveUnclean(m)
 		return ending{outcome: filter.Refused, reply: bareNewline(tx.env.ID)}
 	}
-	return x.deliver(tx, m, v)
+	began := x.server.now()
+	e := x.deliver(tx, m, v)
+	rec.Delivery = x.server.now().Sub(began)
+	return e
 }
 
 func bareNewline(id string) reply {

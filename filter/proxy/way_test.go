@@ -36,6 +36,9 @@ func TestDelivered(t *testing.T) {
 	if r.Size != int64(len(letterText)) || r.Listener != "test" || r.Err != "" || r.Envelope.Helo != "client.example" || len(r.Envelope.Rcpts) != 1 {
 		t.Errorf("record %+v", r)
 	}
+	if r.Delivery <= 0 || r.Delivery > r.Total {
+		t.Errorf("%v of %v for the MTA", r.Delivery, r.Total)
+	}
 }
 
 func TestSeveralMessagesOneConnection(t *testing.T) {

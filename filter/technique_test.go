@@ -1,0 +1,61 @@
+package filter
+
+import (
+	"slices"
+	"testing"
+
+	"sekimori/filter/dkim"
+	"sekimori/filter/dmarc"
+	"sekimori/filter/mail"
+	"sekimori/filter/spf"
+)
+
+// spoof is a message that its author's domain disowns.
+func spoof(change func(*Verdict)) Verdict {
+	v := Verdict{Reason: DMARCFailReject, Results: Results{
+		Checked: true,
+		Author:  mail.Author{Status: mail.AuthorDomain, Domain: "example.com"},
+		SPF:     spf.Results{MailFrom: spf.Result{Word: spf.Fail, Domain: "example.com"}},
+		DMARC:   dmarc.Result{Word: dmarc.Fail, Effective: dmarc.PolicyReject},
+	}}
+	change(&v)
+	return v
+}
+
+func TestTechnique(t *testing.T) {
+	for _, c := range []struct {
+		title  string
+		change func(*Verdict)
+		want   Technique
+	}{
+		{"nothing authenticates it", func(*Verdict) {}, NoPapers},
+		{"a signature that failed is no paper", func(v *Verdict) { v.Results.DKIM = []dkim.Result{{Word: dkim.Fail, Domain: "evil.example"}} }, NoPapers},
+		{"SPF passes for somebody else", func(v *Verdict) { v.Results.SPF.MailFrom = spf.Result{Word: spf.Pass, Domain: "evil.example"} }, Unaligned},
+		{"DKIM passes for somebody else", func(v *Verdict) { v.Results.DKIM = []dkim.Result{{Word: dkim.Pass, Domain: "evil.example"}} }, Unaligned},
+		{"the DNS left open whose papers they are", func(v *Verdict) { v.Results.SPF.MailFrom.Word = spf.TempError }, Unaligned},
+		{"no DMARC record, SPF forbids the client", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.None}, SPFFail }, NoPapers},
+		{"no DMARC record and nothing against it", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.None}, DMARCNone }, NoTechnique},
+		{"results of ours, forged", func(v *Verdict) { v.Edit.Drop = []int{0} }, ForgedResults},
+		{"results of ours that come home", func(v *Verdict) {
+			v.Edit.Drop, v.Results.DMARC, v.Reason = []int{0}, dmarc.Result{Word: dmarc.Pass}, DMARCPass
+		}, NoTechnique},
+		{"several From fields", func(v *Verdict) { v.Results.Author.Status, v.Reason = mail.AuthorMalformed, AuthorMalformed }, MalformedAuthor},
+		{"From of several domains", func(v *Verdict) { v.Results.Author.Status, v.Reason = mail.AuthorMultiple, AuthorMultiple }, MalformedAuthor},
+		{"no From at all names nobody", func(v *Verdict) { v.Results.Author.Status, v.Reason = mail.AuthorNone, AuthorMissing }, NoTechnique},
+		{"DMARC passes", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.Pass}, DMARCPass }, NoTechnique},
+		{"our DNS trouble is not the sender's", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.TempError}, DNSTempError }, NoTechnique},
+		{"the operator's own", func(v *Verdict) { v.Results, v.Reason = Results{}, TrustedNetwork }, NoTechnique},
+		{"a shadow is judged alike", func(v *Verdict) { v.Shadow = true }, NoPapers},
+	} {
+		got := spoof(c.change).Technique()
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.title, got, c.want)
+		}
+		if !slices.Contains(Techniques(), got) {
+			t.Errorf("%s: %s is not in the closed set", c.title, got)
+		}
+	}
+	if got := (Verdict{}).Technique(); got != NoTechnique {
+		t.Errorf("the zero verdict: %s", got)
+	}
+}
