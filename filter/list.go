@@ -11,15 +11,17 @@ import (
 	"sekimori/filter/mail"
 )
 
-// Entry is one line of a list: whose mail is let through, or blocked. It names
-// one of Domain, Address, Signer and Unsafe, or a Network, or one of the four
-// together with a Network: then both must hold.
+// Entry is one line of a list: whose mail is let through, or blocked, or who may
+// write in the name of the list's owner. It names one of Domain, Address, Signer
+// and Unsafe, or a Network, or one of the four together with a Network: then both
+// must hold.
 //
-// An entry that allows asks for proof: SPF or DKIM must have said pass for the
-// domain that is named. One that blocks asks for none: what claims to be of a
-// blocked sender is blocked whether it is or not.
+// An entry that allows and one of a sender ask for proof: SPF or DKIM must have
+// said pass for the domain that is named. One that blocks asks for none: what
+// claims to be of a blocked sender is blocked whether it is or not.
 type Entry struct {
-	Block bool // else it allows
+	Block  bool // mail to the list's owner is blocked; it is let through if neither this nor Sender is set
+	Sender bool // mail in the name of the owner's protected domains is no spoof, whoever gets it
 
 	Domain  string       // MAIL FROM with SPF pass or a DKIM signature that passes is of this domain or below it
 	Address string       // From or MAIL FROM is this address, and its domain is authenticated
@@ -51,6 +53,7 @@ type record struct {
 	note    uint32
 	kind    kind
 	block   bool
+	sender  bool
 }
 
 // kind says what the text of an entry is.
@@ -81,21 +84,6 @@ func NewList(entries []Entry) (*List, error) {
 		return nil, errors.Join(faults...)
 	}
 	return b.list, nil
-}
-
-// NewSenders makes a list of those who may write in the name of protected
-// domains. It holds no entry that blocks and none without proof: a header that
-// anybody can write opens nothing.
-func NewSenders(entries []Entry) (*List, error) {
-	for i, e := range entries {
-		switch {
-		case e.Block:
-			return nil, fmt.Errorf("entry %d: a sender's entry cannot block", i)
-		case e.Unsafe != "":
-			return nil, fmt.Errorf("entry %d: a sender needs proof: anybody can write an address", i)
-		}
-	}
-	return NewList(entries)
 }
 
 // Len is the number of entries, those that have expired too.
@@ -134,7 +122,7 @@ func (b *listBuilder) add(e Entry) error {
 	if len(e.Author) > 100 || len(e.Note) > 500 {
 		return errors.New("the author or the note is too long")
 	}
-	r := record{kind: k, block: e.Block, network: b.prefix(e.Network), author: b.word(e.Author), note: b.word(e.Note)}
+	r := record{kind: k, block: e.Block, sender: e.Sender, network: b.prefix(e.Network), author: b.word(e.Author), note: b.word(e.Note)}
 	if !e.Expires.IsZero() {
 		r.expires = max(e.Expires.Unix(), 1)
 	}
@@ -178,6 +166,12 @@ func (b *listBuilder) prefix(p netip.Prefix) uint32 {
 func (e Entry) key() (kind, string, error) {
 	if n := e.Network; n.IsValid() && (n.Masked() != n || n.Addr().Is4In6() || n.Bits() == 0) {
 		return 0, "", errors.New("the network has bits below its mask, is IPv4 written as IPv6, or is every address there is")
+	}
+	switch {
+	case e.Sender && e.Block:
+		return 0, "", errors.New("it blocks a sender whom it lists")
+	case e.Sender && e.Unsafe != "":
+		return 0, "", errors.New("a sender needs proof: anybody can write an address")
 	}
 	k, text := byNetwork, ""
 	for _, one := range []struct {

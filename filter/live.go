@@ -27,7 +27,12 @@ func (l *Live) Domains() *Domains {
 	return l.domains.Load()
 }
 
-// SetList replaces one list; nil takes it away.
+// EverybodysList is the name of the list that belongs to all: it is asked for every
+// recipient, after his own lists, and holds senders for all protected domains.
+const EverybodysList = "*"
+
+// SetList replaces one list; nil takes it away. A list is called as its owner: a
+// customer, as Domains tells him, or a tenant; or as a policy's key "lists" has it.
 func (l *Live) SetList(name string, list *List) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
