@@ -17,10 +17,11 @@ COPY --from=build --chown=65532:65532 /state /var/lib/sekimori
 COPY deploy/sekimori.toml /etc/sekimori/sekimori.toml
 USER 65532:65532
 # Port 25 needs no privilege in a container with net.ipv4.ip_unprivileged_port_start=0, the default of Docker.
-# Mount a configuration of your own, with admin.address = ":9925" where Prometheus
-# is to reach it, and upstream.address of your MTA:
-#   docker run -p 25:25 -p 127.0.0.1:9925:9925 -v ./sekimori.toml:/etc/sekimori/sekimori.toml:ro sekimori
-EXPOSE 25 9925
+# Mount a configuration of your own, with upstream.address of your MTA, and, where
+# Prometheus is to reach it, admin.metrics_address = ":9926" with a token:
+#   docker run -p 25:25 -p 127.0.0.1:9926:9926 -v ./sekimori.toml:/etc/sekimori/sekimori.toml:ro \
+#     -v ./token:/etc/sekimori/token:ro sekimori
+EXPOSE 25 9925 9926
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/sekimori", "health"]
 ENTRYPOINT ["/sekimori"]
 CMD ["serve", "--config", "/etc/sekimori/sekimori.toml"]

@@ -95,7 +95,8 @@ type Config struct {
 	// [[tenant]] for each, 10000 at most. All others have that of [policy].
 	Tenants []Tenant `toml:"tenant"`
 
-	// The page for machines and their keepers: /metrics, /healthz, /readyz.
+	// The console for people and /metrics, /healthz, /readyz for machines: all of it
+	// read-only.
 	Admin Admin `toml:"admin"`
 
 	// The log: JSON on standard error, one line a message and one an event.

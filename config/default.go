@@ -24,7 +24,7 @@ func Default() Config {
 		},
 		Recipients: Recipients{Mixed: "split"},
 		Policy:     defaultPolicy(),
-		Admin:      Admin{Address: "127.0.0.1:9925"},
+		Admin:      defaultAdmin(),
 		Log:        Log{Level: "info"},
 	}
 }

@@ -15,7 +15,7 @@ type Problem struct {
 	Column  int    // from 1, in characters
 	Key     string // "listener.max_recipients", "dns.servers[1]"; "" where it is the file's syntax
 	Message string // one line
-	Excerpt string // the line with the place marked below it; "" with Line 0
+	Excerpt string // the line with the place marked below it; "" with Line 0 and for secrets
 }
 
 // Error is all that is wrong with a configuration, in the order of the file.
@@ -82,6 +82,9 @@ func (p Problem) at(doc []byte, s span) Problem {
 	}
 	p.Line = line(doc, s.start)
 	p.Column = utf8.RuneCount(doc[first:s.start]) + 1
+	if secret(p.Key) {
+		return p
+	}
 
 	// What excerpt cuts off anyway is not even looked at.
 	first = max(first, s.start-maxExcerpt*utf8.UTFMax)

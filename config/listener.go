@@ -229,6 +229,7 @@ func listenerConflicts(c *Config, add func(bad bool, key, other, message string)
 				"is "+at+".address, so that mail would go in circles")
 		}
 		add(meet(l.Address, c.Admin.Address), "admin.address", at+".address", "is taken by "+at+".address")
+		add(meet(l.Address, c.Admin.MetricsAddress), "admin.metrics_address", at+".address", "is taken by "+at+".address")
 		for j, other := range c.Listeners[:i] {
 			first := tablePath("listener", j)
 			add(meet(l.Address, other.Address) || l.Address == other.Address && !anyPort(l.Address), at+".address", first+".address", "is taken by "+first+".address")

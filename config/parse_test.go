@@ -83,7 +83,7 @@ func TestParse(t *testing.T) {
 		{"replies", "[policy.replies]\nspf_fail = \"{client} is\\nnot {sender}: {help}\"", set(func(c *Config) {
 			c.Policy.Replies = map[string]string{"spf_fail": "{client} is\nnot {sender}: {help}"}
 		})},
-		{"any port twice", "listener.address = ':0'\nadmin.address = ':0'", set(func(c *Config) { c.Listeners[0].Address, c.Admin.Address = ":0", ":0" })},
+		{"any port twice", "listener.address = '127.0.0.1:0'\nadmin.address = '127.0.0.1:0'", set(func(c *Config) { c.Listeners[0].Address, c.Admin.Address = "127.0.0.1:0", "127.0.0.1:0" })},
 		{"underscored reason", "policy.replies.dmarc_fail_reject = 'no'", set(func(c *Config) { c.Policy.Replies = map[string]string{"dmarc_fail_reject": "no"} })},
 	}
 	for _, c := range cases {

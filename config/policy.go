@@ -124,14 +124,6 @@ type IPRev struct {
 	Enabled bool `toml:"enabled"`
 }
 
-// Admin is the table [admin].
-type Admin struct {
-	// Address and port to listen on. The page has no password: keep it off the
-	// open internet. "" switches it off.
-	// Default: "127.0.0.1:9925".
-	Address string `toml:"address" check:"listen" empty:"ok"`
-}
-
 // Log is the table [log].
 type Log struct {
 	// The least important lines that are written. "info" has one line a message.

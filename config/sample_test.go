@@ -31,7 +31,7 @@ type manual map[string]map[string]string
 func readManual(t *testing.T) manual {
 	t.Helper()
 	m := manual{}
-	for _, name := range []string{"config.go", "listener.go", "policy.go", "tenant.go", "upstream.go"} {
+	for _, name := range []string{"admin.go", "config.go", "listener.go", "policy.go", "tenant.go", "upstream.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -40,6 +40,10 @@ func checkText(form, s string) error {
 		return checkPath(s)
 	case "url":
 		return checkURL(s)
+	case "user":
+		return checkUser(s)
+	case "bcrypt":
+		return checkBcrypt(s)
 	case "reply":
 		return checkReply(s)
 	}

@@ -103,6 +103,9 @@ func checkString(l leaf) error {
 		return nil
 	}
 	if err := checkText(l.tag.Get("check"), s); err != nil {
+		if secret(l.key) {
+			return fmt.Errorf("is %w", err)
+		}
 		return fmt.Errorf("%s is %w", quote(s), err)
 	}
 	return nil
@@ -141,6 +144,7 @@ func conflicts(c *Config) []conflict {
 	}
 	listenerConflicts(c, add)
 	tenantConflicts(c, add)
+	adminConflicts(c.Admin, add)
 	upstreamConflicts(c.Upstream, add)
 	add(c.Spool.MemoryTotal < c.Spool.Memory, "spool.memory_total", "spool.memory", "is less than spool.memory, which is of one message")
 	add(c.DNS.MessageTimeout < c.DNS.Timeout, "dns.message_timeout", "dns.timeout", "is shorter than dns.timeout")

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"encoding"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -250,6 +252,10 @@ func literals(keys []leaf) map[string]string {
 	all := map[string]string{}
 	for _, l := range keys {
 		all[l.key] = literal(l.v)
+		if secret(l.key) {
+			sum := sha256.Sum256([]byte(l.v.String()))
+			all[l.key] = "(secret " + hex.EncodeToString(sum[:3]) + ")" // tells that it has changed, not what it is
+		}
 	}
 	return all
 }

@@ -2,102 +2,157 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/netutil"
+
+	"sekimori/config"
+	"sekimori/filter/guard"
+	"sekimori/filter/proxy"
 )
 
-// health is what /healthz and /readyz tell.
-type health struct {
-	listening atomic.Bool
-	upstream  atomic.Pointer[error] // of the last probe; nil before the first
-	accepting func(within time.Duration) error
+// desk is where operators reach us: a post for people, and one for machines
+// alone. Either is nil where it is switched off.
+type desk struct {
+	people, machines *post
 }
 
-// alive is nil unless connections should be accepted and are not.
-func (h *health) alive() error {
-	if !h.listening.Load() {
-		return nil
-	}
-	return h.accepting(aliveTime)
+// post is one listener with its guard.
+type post struct {
+	listener net.Listener
+	guard    *guard.Guard
+	tls      *tls.Config // nil: none
 }
 
-// aliveTime is how long nothing may be accepted before the process is called dead.
-const aliveTime = 30 * time.Second
-
-// set keeps the outcome of a probe of the MTA.
-func (h *health) set(err error) { h.upstream.Store(&err) }
-
-// ready is nil if mail would flow now.
-func (h *health) ready() error {
-	if !h.listening.Load() {
-		return fmt.Errorf("not listening")
+// openDesk opens what c names, or nothing.
+func openDesk(c config.Admin, given *inherited, log *slog.Logger, panicked func()) (desk, error) {
+	conf, err := adminTLS(c, log)
+	if err != nil {
+		return desk{}, err
 	}
-	probe := h.upstream.Load()
-	if probe == nil {
-		return fmt.Errorf("the MTA was not asked yet")
+	if err := checkToken(c); err != nil {
+		return desk{}, err
 	}
-	if *probe != nil {
-		return fmt.Errorf("the MTA does not answer: %w", *probe)
+	var d desk
+	if d.people, err = openPost("admin", c.Address, given, conf); err != nil {
+		return desk{}, err
 	}
-	return nil
+	if d.machines, err = openPost("admin-metrics", c.MetricsAddress, given, conf); err != nil {
+		d.close()
+		return desk{}, err
+	}
+	for _, p := range []*post{d.people, d.machines} {
+		if p != nil {
+			p.guard.Log, p.guard.Panic = log, panicked
+		}
+	}
+	d.set(c)
+	return d, nil
 }
 
-// watch probes the MTA at once and then every interval.
-func (h *health) watch(ctx context.Context, interval time.Duration, probe func(context.Context) error, told func(error)) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		err := probe(ctx)
-		if ctx.Err() != nil {
-			return
+// openPost gives nil for no address.
+func openPost(name, address string, given *inherited, conf *tls.Config) (*post, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l := given.take(name, "tcp", address)
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", address); err != nil {
+			return nil, fmt.Errorf("%s listener: %w", name, err)
 		}
-		h.set(err)
-		told(err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	}
+	return newPost(l, config.Local(address), conf), nil
+}
+
+func newPost(l net.Listener, local bool, conf *tls.Config) *post {
+	g := &guard.Guard{Local: local, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	_, _ = rand.Read(g.Key[:]) // never fails
+	return &post{listener: l, guard: g, tls: conf}
+}
+
+// adminTLS is nil without a certificate. Clients are asked for theirs, and one
+// that no authority of ours has signed ends the connection; whether there must be
+// one is up to the guard, for probes of this host have none.
+func adminTLS(c config.Admin, log *slog.Logger) (*tls.Config, error) {
+	if c.TLSCertificate == "" {
+		return nil, nil
+	}
+	pair := &proxy.Certificate{CertFile: c.TLSCertificate, KeyFile: c.TLSKey, Report: func(err error) {
+		log.Error("the changed certificate of [admin] cannot be used, the old one stays", "error", err.Error())
+	}}
+	if err := pair.Load(); err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	conf := pair.Config()
+	if c.ClientCA != "" {
+		pool, err := readCA(c.ClientCA)
+		if err != nil {
+			return nil, fmt.Errorf("admin.client_ca: %w", err)
+		}
+		conf.ClientCAs, conf.ClientAuth = pool, tls.VerifyClientCertIfGiven
+	}
+	return conf, nil
+}
+
+// set puts the rules of c in force for the next request.
+func (d desk) set(c config.Admin) {
+	tries, per, _ := config.ParseRate(c.LoginRate) // config has read it
+	rules := guard.Rules{Networks: c.Networks, Certificates: c.ClientCA != "", Names: c.ClientNames, Hosts: c.Hosts, Tries: tries, Per: per}
+	if c.MetricsTokenFile != "" {
+		rules.Token = (&tokenFile{path: c.MetricsTokenFile}).token
+	}
+	if d.machines != nil {
+		d.machines.guard.Set(guard.Rules{Token: rules.Token, Hosts: c.Hosts, Tries: tries, Per: per})
+	}
+	for _, u := range c.Users {
+		rules.Users = append(rules.Users, guard.User{Name: u.Name, Hash: u.PasswordHash})
+	}
+	if d.people != nil {
+		d.people.guard.Set(rules)
+	}
+}
+
+func (d desk) close() {
+	for _, p := range []*post{d.people, d.machines} {
+		if p != nil {
+			_ = p.listener.Close()
 		}
 	}
 }
 
-// newAdmin serves operators: /metrics, /healthz (the process lives), /readyz
-// (mail would flow).
-func newAdmin(h *health, metrics http.Handler) *http.Server {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := h.alive(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := h.ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
-	return &http.Server{
-		Handler:           mux,
+// adminConnections is how many one listener has at the same time.
+const adminConnections = 200
+
+// serve serves routes until ctx ends.
+func (p *post) serve(ctx context.Context, routes []guard.Route) error {
+	s := &http.Server{
+		Handler:           p.guard.Handler(routes),
+		TLSConfig:         p.tls,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 is enough
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      90 * time.Second, // longer than a profile of 60 seconds
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(p.guard.Log.Handler(), slog.LevelDebug),
 	}
-}
-
-// serveAdmin runs until ctx ends.
-func serveAdmin(ctx context.Context, l net.Listener, s *http.Server) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	if err := s.Serve(l); err != http.ErrServerClosed {
+	limited := netutil.LimitListener(p.listener, adminConnections)
+	var err error
+	if p.tls != nil {
+		err = s.ServeTLS(limited, "", "")
+	} else {
+		err = s.Serve(limited)
+	}
+	if err != http.ErrServerClosed {
 		return fmt.Errorf("admin listener: %w", err)
 	}
 	return nil

@@ -53,6 +53,9 @@ command line.`,
 }
 
 func (f *demoFlags) run(ctx context.Context, out io.Writer) error {
+	if !config.Local(f.admin) {
+		return usageError{fmt.Errorf("--admin %s: the demo asks nobody for a password, so it is for this host alone", f.admin)}
+	}
 	cases, err := testdata.Load(testdata.Demo, "demo")
 	if err != nil {
 		return err

@@ -120,8 +120,12 @@ func (h *house) run(ctx context.Context, door, admin net.Listener, timeout time.
 	for one := range h.server.Listeners {
 		name = one
 	}
-	s := &service{log: log, common: h.common, sockets: []*socket{newSocket(name, door)}, admin: admin}
+	s := &service{log: log, common: h.common, sockets: []*socket{newSocket(name, door)}}
 	cfg := config.Default()
 	cfg.ShutdownTimeout = config.Duration(timeout)
+	if admin != nil {
+		s.desk.people = newPost(admin, config.Local(admin.Addr().String()), nil)
+		s.desk.set(cfg.Admin)
+	}
 	return s.run(ctx, cfg, h)
 }

@@ -35,6 +35,12 @@ func (s *service) reload() (changes, error) {
 	return c, nil
 }
 
+// begunOnce are the keys and tables that want a restart. Who may enter at the
+// desk is not among them.
+func begunOnce() []string {
+	return []string{"admin.address", "admin.metrics_address", "admin.tls_certificate", "admin.tls_key", "admin.client_ca", "acme"}
+}
+
 func (s *service) renew() (changes, error) {
 	if s.ending {
 		return changes{}, errEnding
@@ -43,9 +49,12 @@ func (s *service) renew() (changes, error) {
 	if err != nil {
 		return changes{}, err
 	}
-	kept := config.Keep(s.cfg, next, "admin", "acme") // begun once
+	kept := config.Keep(s.cfg, next, begunOnce()...)
 	if err := kept.Validate(); err != nil {
 		return changes{}, errors.Join(errors.New("what can be changed at once does not go with what wants a restart"), err)
+	}
+	if err := checkToken(kept.Admin); err != nil {
+		return changes{}, err
 	}
 	h, err := s.common.build(kept, s.log)
 	if err != nil {
@@ -58,6 +67,8 @@ func (s *service) renew() (changes, error) {
 	c := changes{now: config.Diff(s.cfg, kept), later: config.Diff(kept, next)}
 	s.common.resize(kept)
 	s.setLevel(kept)
+	s.desk.set(kept.Admin)
+	s.pprof.Store(kept.Admin.Pprof)
 	s.cfg = kept
 	s.relieve(h, doors)
 	return c, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -25,8 +24,9 @@ type service struct {
 	common  *common
 	sockets []*socket
 	watched atomic.Pointer[[]*socket] // the same, for who does not wait for a reload
-	admin   net.Listener              // nil: none
-	trouble chan error                // what ends the service
+	desk    desk
+	pprof   atomic.Bool
+	trouble chan error // what ends the service
 
 	mu       sync.Mutex // one reload at a time
 	cfg      config.Config
@@ -74,36 +74,20 @@ func (s *service) open(cfg config.Config) (err error) {
 	if s.sockets, err = s.openDoors(cfg, given); err != nil {
 		return err
 	}
-	if s.admin, err = openAdmin(cfg.Admin.Address, given); err != nil {
+	if s.desk, err = openDesk(cfg.Admin, given, s.log, s.common.metrics.Panic); err != nil {
 		return err
 	}
+	s.pprof.Store(cfg.Admin.Pprof)
 	if err = s.common.acme.listen(cfg.ACME); err != nil {
 		return err
 	}
 	return given.rest()
 }
 
-// openAdmin gives nil where the page is switched off.
-func openAdmin(address string, given *inherited) (net.Listener, error) {
-	if address == "" {
-		return nil, nil
-	}
-	if taken := given.take("admin", "tcp", address); taken != nil {
-		return taken, nil
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("admin.address: %w", err)
-	}
-	return l, nil
-}
-
 func (s *service) close() {
 	closeUnused(s.sockets, nil)
 	s.common.acme.close()
-	if s.admin != nil {
-		_ = s.admin.Close()
-	}
+	s.desk.close()
 }
 
 func (s *service) setLevel(cfg config.Config) {
@@ -125,9 +109,11 @@ func (s *service) run(ctx context.Context, cfg config.Config, h *house) error {
 	s.common.health.accepting = s.accepting
 	doors := s.sockets
 	s.watched.Store(&doors)
-	if s.admin != nil {
-		server := newAdmin(s.common.health, s.common.metrics.Handler())
-		page.Go(func() { s.fail(serveAdmin(last, s.admin, server)) })
+	if s.desk.people != nil {
+		page.Go(func() { s.fail(s.desk.people.serve(last, s.peopleRoutes())) })
+	}
+	if s.desk.machines != nil {
+		page.Go(func() { s.fail(s.desk.machines.serve(last, s.machineRoutes())) })
 	}
 	page.Go(func() { s.common.acme.run(last, s.log, s.common.metrics.CertificateError) })
 	s.present = begin(h, doors, s.fail, s.log)
