@@ -32,6 +32,8 @@ type Filter struct {
 
 	Live *Live // the protected domains and the lists, which change while this does not; nil: none
 
+	Subject bool // tell the Subject of messages in Results
+
 	Now func() time.Time // the clock; time.Now
 
 	tenants *tenants // see WithTenants
@@ -83,7 +85,7 @@ func fault(trouble string) Verdict {
 // and DKIM are at work, on its own budget of questions and time: a sender's slow
 // name servers must not turn a fail into a temperror.
 func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
-	r := Results{Author: m.Author()}
+	r := Results{Author: m.Author(), Shown: f.shown(&m.Header)}
 	if m.Has(mail.BareNewline) || f.Policy.trusts(m.Envelope.Client) {
 		return r
 	}

@@ -24,7 +24,7 @@ var floors = map[string]int{
 	"filter/authres": 1, "filter/impersonation": 1, "filter/iprev": 1,
 	"filter":       2,
 	"filter/proxy": 3, "filter/milter": 3, "filter/report": 3, "filter/history": 3,
-	"filter/console": 3, "filter/metrics": 3, "filter/audit": 3, "filter/guard": 3,
+	"filter/console": 3, "filter/event": 3, "filter/metrics": 3, "filter/audit": 3, "filter/guard": 3,
 	"config":       4, // imports nothing of ours; only cmd is above it
 	"cmd/sekimori": 5,
 	"testdata":     4, // cases as files, for tests and the demo

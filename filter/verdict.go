@@ -79,6 +79,7 @@ type Results struct {
 	Starved bool // we were too busy to ask the DNS something: our trouble, not the DNS's
 	Checked bool // false where nothing was asked: a trusted client, a bare newline
 	Author  mail.Author
+	Shown   Shown
 	Hop     Hop // before the client, where that is a trusted relay
 	IPRev   iprev.Result
 	SPF     spf.Results

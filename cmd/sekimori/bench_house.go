@@ -59,8 +59,11 @@ func benchConfig(f *benchFlags, upstream string) config.Config {
 }
 
 func (b *benchHouse) open(ctx context.Context, cfg config.Config, secure bool, source dns.Source) error {
-	log := newLog(io.Discard, cfg.Log.Level) // the lines cost what they cost in 'serve'
-	h, err := newHouse(cfg, source, log)
+	c := newCommon(cfg)
+	c.book = newLogbook(lines(io.Discard)) // the lines cost what they cost in 'serve'
+	c.book.set(cfg)
+	log := c.book.logger()
+	h, err := newHouseIn(c, cfg, source, log)
 	if err != nil {
 		return err
 	}

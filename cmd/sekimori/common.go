@@ -18,6 +18,7 @@ type common struct {
 	memory  *mail.Budget // of all messages together
 	disk    *mail.Budget
 	partial *proxy.Partial // what LMTP has delivered to some
+	book    *logbook       // nil: messages leave no line
 
 	acme   *authority // nil: off
 	source dns.Source

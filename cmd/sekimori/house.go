@@ -51,7 +51,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	h.server.ClientName = clientNames(source)
 	h.server.Done = func(r filter.Record) {
 		h.metrics.Done(r)
-		logRecord(log, r)
+		c.book.message(r)
 	}
 	return h, nil
 }

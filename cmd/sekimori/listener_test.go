@@ -107,7 +107,7 @@ socket_mode = "0600"
 		if said := talk(t, k, "", message[1:]...); !strings.Contains(said, "\r\n250 2.0.0 Ok: queued as ") {
 			t.Fatalf("said %q", said)
 		}
-		for _, word := range []string{`"listener":"starttls"`, `"tls_client":{"subject":"CN=test authority","fingerprint":"`, `"verified":true}`} {
+		for _, word := range []string{`"sekimori.listener":"starttls"`, `"tls.client.subject":"CN=test authority","tls.client.hash.sha256":"`, `"sekimori.tls.client_verified":true`} {
 			if !strings.Contains(d.log.String(), word) {
 				t.Errorf("no %s in the log", word)
 			}
@@ -127,7 +127,7 @@ socket_mode = "0600"
 		if said := talk(t, dial("balanced"), "PROXY TCP4 192.0.2.77 192.0.2.1 4711 25\r\n", message...); !strings.Contains(said, "\r\n550 5.7.") && !strings.Contains(said, "SPF") {
 			t.Errorf("192.0.2.77 is no host of example.com, but said %q", said)
 		}
-		if !strings.Contains(d.log.String(), `"client":"192.0.2.77"`) {
+		if !strings.Contains(d.log.String(), `"source.ip":"192.0.2.77"`) {
 			t.Error("the log does not know the client")
 		}
 		if said := talk(t, dial("balanced"), ""); !strings.HasPrefix(said, "421 4.3.5") {

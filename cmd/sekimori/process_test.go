@@ -62,7 +62,7 @@ func (l *life) write(extra string) {
 func (l *life) start(env []string, files ...*os.File) *process {
 	l.t.Helper()
 	p := l.run(env, files...)
-	waitFor(l.t, "the process is ready", func() bool { return strings.Contains(p.log.String(), `"msg":"ready"`) })
+	waitFor(l.t, "the process is ready", func() bool { return strings.Contains(p.log.String(), `"message":"ready"`) })
 	return p
 }
 

@@ -66,7 +66,7 @@ func (s *service) renew() (changes, error) {
 	}
 	c := changes{now: config.Diff(s.cfg, kept), later: config.Diff(kept, next)}
 	s.common.resize(kept)
-	s.setLevel(kept)
+	s.book.set(kept)
 	s.desk.set(kept.Admin)
 	s.pprof.Store(kept.Admin.Pprof)
 	s.cfg = kept

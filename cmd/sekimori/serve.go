@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,8 +38,8 @@ use), 2 for a wrong command line.`,
 			if file == "" {
 				return usageError{errors.New("serve wants --config FILE; deploy/sekimori.toml is a sample")}
 			}
-			level := new(slog.LevelVar)
-			s := &service{file: file, control: control, level: level, log: newLevelLog(c.ErrOrStderr(), level)}
+			book := newLogbook(lines(c.ErrOrStderr()))
+			s := &service{file: file, control: control, book: book, log: book.logger()}
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)

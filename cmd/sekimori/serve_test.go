@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -75,8 +74,8 @@ shutdown_timeout = "5s"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.file, d.service = file, &service{file: file, level: new(slog.LevelVar)}
-	d.service.log = newLevelLog(d.log, d.service.level)
+	d.file, d.service = file, &service{file: file, book: newLogbook(lines(d.log))}
+	d.service.log = d.service.book.logger()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.service.serve(ctx) }()
@@ -232,7 +231,7 @@ func TestServeBeforePostfix(t *testing.T) {
 				t.Errorf("no %s in\n%s", line, page)
 			}
 		}
-		if n := strings.Count(d.log.String(), `"msg":"message"`); n != 2 {
+		if n := strings.Count(d.log.String(), `"event.dataset":"sekimori.message"`); n != 2 {
 			t.Errorf("%d lines for 2 messages:\n%s", n, d.log.String())
 		}
 	})

@@ -19,7 +19,7 @@ type service struct {
 	control string           // path of the control socket; "": none
 	hangups <-chan os.Signal // each asks for a reload; may be nil
 	log     *slog.Logger
-	level   *slog.LevelVar // of log; nil: it stays
+	book    *logbook // what log writes into
 
 	common  *common
 	sockets []*socket
@@ -41,8 +41,9 @@ func (s *service) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.setLevel(cfg)
+	s.book.set(cfg)
 	s.common = newCommon(cfg)
+	s.common.book = s.book
 	if s.common.acme, err = newAuthority(cfg.ACME); err != nil {
 		return err
 	}
@@ -88,12 +89,6 @@ func (s *service) close() {
 	closeUnused(s.sockets, nil)
 	s.common.acme.close()
 	s.desk.close()
-}
-
-func (s *service) setLevel(cfg config.Config) {
-	if s.level != nil {
-		_ = s.level.UnmarshalText([]byte(cfg.Log.Level)) // config allows no other words
-	}
 }
 
 // run puts a house on duty until ctx ends, and then shuts down within the time

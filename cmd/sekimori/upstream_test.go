@@ -27,11 +27,12 @@ func TestServeBeforeSeveralHosts(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, page)
 		}
 	}
-	for _, words := range []string{`"msg":"the MTA does not answer","upstream":"` + dead + `"`, `"upstream":"` + p.Addr + `","outcome":"delivered"`} {
+	for _, words := range []string{`"message":"the MTA does not answer","event.category":["process"],"sekimori.upstream":"` + dead + `"`} {
 		if !strings.Contains(d.log.String(), words) {
 			t.Errorf("no %s in\n%s", words, d.log.String())
 		}
 	}
+	wantLogged(t, d.log.String(), "sekimori.upstream="+p.Addr, "sekimori.outcome=delivered")
 }
 
 // Every key of [upstream] reaches the door.

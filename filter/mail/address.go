@@ -11,6 +11,7 @@ const (
 	maxFrom      = 64 << 10 // octets
 	maxMailboxes = 100
 	maxComments  = 20 // nested
+	maxAddresses = 10 // told; all count
 )
 
 // addressParser reads an address list (RFC 5322 section 3.4, RFC 6532 section
@@ -32,6 +33,8 @@ type addressParser struct {
 	at int
 
 	domains   []string // as ASCIIDomain, each once
+	addresses []string // local part as written, domain as ASCIIDomain; the first maxAddresses
+	local     []byte   // of the mailbox that is being read
 	literal   bool     // there is an address literal
 	mailboxes int
 	fault     string // plain words
@@ -172,6 +175,7 @@ func (p *addressParser) mailbox(local []byte) bool {
 		return p.fail("the From field has too many addresses")
 	}
 	p.at++
+	p.local = local
 	if !p.skipCFWS() {
 		return false
 	}
@@ -196,6 +200,9 @@ func (p *addressParser) domain() bool {
 	}
 	if !slices.Contains(p.domains, name) {
 		p.domains = append(p.domains, name)
+	}
+	if len(p.addresses) < maxAddresses {
+		p.addresses = append(p.addresses, string(p.local)+"@"+name)
 	}
 	return true
 }

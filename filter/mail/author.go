@@ -18,6 +18,10 @@ type Author struct {
 	Domain  string   // A-label, lower case; only with AuthorDomain
 	Domains []string // each once, in order; one with AuthorDomain, two or more with AuthorMultiple, else none
 	Reason  string   // plain words, no bytes of the message; "" with AuthorDomain
+
+	// Addresses are those of From, the first ten: the local part as written, valid
+	// UTF-8, the domain as in Domains. Nothing is decided by a local part.
+	Addresses []string
 }
 
 // Author reads the From field (RFC 5322 section 3.6.2).
@@ -54,9 +58,9 @@ func parseAuthor(value []byte) Author {
 	}
 	switch {
 	case len(p.domains) == 1 && !p.literal:
-		return Author{Status: AuthorDomain, Domain: p.domains[0], Domains: p.domains}
+		return Author{Status: AuthorDomain, Domain: p.domains[0], Domains: p.domains, Addresses: p.addresses}
 	case len(p.domains) > 1:
-		return Author{Status: AuthorMultiple, Domains: p.domains, Reason: "the From field has authors of several domains"}
+		return Author{Status: AuthorMultiple, Domains: p.domains, Addresses: p.addresses, Reason: "the From field has authors of several domains"}
 	case len(p.domains) == 1:
 		return malformed("the From field has an address literal beside a domain")
 	case p.literal:
