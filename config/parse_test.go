@@ -77,8 +77,8 @@ func TestParse(t *testing.T) {
 			c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::25/128")}
 		})},
 		{"list over lines", "dns.servers = [\n  '::1', # ours\n  '192.0.2.53:5353',\n]", set(func(c *Config) { c.DNS.Servers = []string{"::1", "192.0.2.53:5353"} })},
-		{"off", "admin.address = ''\nlistener.min_data_rate = 0\nshutdown_timeout = '0s'\ndns.cache_entries = 0", set(func(c *Config) {
-			c.Admin.Address, c.Listeners[0].MinDataRate, c.ShutdownTimeout, c.DNS.CacheEntries = "", 0, 0, 0
+		{"off", "admin.address = ''\nlistener.min_data_rate = 0\nshutdown_timeout = '0s'\ndns.cache_memory = '0'", set(func(c *Config) {
+			c.Admin.Address, c.Listeners[0].MinDataRate, c.ShutdownTimeout, c.DNS.CacheMemory = "", 0, 0, 0
 		})},
 		{"replies", "[policy.replies]\nspf_fail = \"{client} is\\nnot {sender}: {help}\"", set(func(c *Config) {
 			c.Policy.Replies = map[string]string{"spf_fail": "{client} is\nnot {sender}: {help}"}

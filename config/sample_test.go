@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -31,7 +32,11 @@ type manual map[string]map[string]string
 func readManual(t *testing.T) manual {
 	t.Helper()
 	m := manual{}
-	for _, name := range []string{"admin.go", "config.go", "listener.go", "policy.go", "tenant.go", "upstream.go"} {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -44,7 +49,9 @@ func readManual(t *testing.T) manual {
 			if s, ok := spec.Type.(*ast.StructType); ok {
 				m[spec.Name.Name] = map[string]string{}
 				for _, field := range s.Fields.List {
-					m[spec.Name.Name][field.Names[0].Name] = field.Doc.Text()
+					for _, name := range field.Names {
+						m[spec.Name.Name][name.Name] = field.Doc.Text()
+					}
 				}
 			}
 			return false

@@ -37,6 +37,7 @@ type Filter struct {
 	Now func() time.Time // the clock; time.Now
 
 	tenants *tenants // see WithTenants
+	fresh   bool     // stale answers of the DNS do not count
 }
 
 // Check judges one message. It never fails and never panics: what goes wrong
@@ -59,7 +60,7 @@ func (f *Filter) judge(ctx context.Context, m *mail.Message) Verdict {
 		one := *f
 		one.Rules = p.rules
 		if _, known := found[p.methods]; !known {
-			found[p.methods] = one.gather(ctx, m)
+			found[p.methods] = one.results(ctx, m)
 		}
 		v := one.Policy.Decide(m, found[p.methods])
 		v.Tenants = p.names

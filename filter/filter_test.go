@@ -162,7 +162,7 @@ func TestPrefetchOnlyWarms(t *testing.T) {
 	m := read(t, "a@example.com", "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=s1; h=from; bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=; b=AAAA\r\n"+plain)
 	cold := testFilter(z).Check(context.Background(), m)
 
-	f := testFilter(dns.NewCache(counting, 1000))
+	f := testFilter(dns.NewCache(counting, 1<<20))
 	f.Prefetch(context.Background(), m.Envelope, nil)
 	f.Prefetch(context.Background(), m.Envelope, &m.Header)
 	before := len(asked)

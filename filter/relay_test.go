@@ -171,7 +171,7 @@ func TestPrefetchBehindRelay(t *testing.T) {
 		defer mu.Unlock()
 		asked[q.Name]++
 		return z.Query(ctx, q)
-	}), 1000))
+	}), 1<<20))
 	m := read(t, "a@example.com", received("mx.example.com", "203.0.113.1", "ESMTP")+plain)
 	f.Prefetch(context.Background(), m.Envelope, nil)
 	if len(asked) != 0 {

@@ -29,7 +29,7 @@ func (f *Filter) sessions() sessions {
 
 func (f *Filter) session(purpose string, budget int) *dns.Session {
 	s := dns.NewSession(f.Resolver, budget)
-	s.Purpose = purpose
+	s.Purpose, s.Fresh = purpose, f.fresh
 	return s
 }
 

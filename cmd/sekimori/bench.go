@@ -225,7 +225,7 @@ func (f *benchFlags) inProcess(ctx context.Context, mail *benchMail, errs io.Wri
 	if err != nil {
 		return nil, err
 	}
-	b, err := openBenchHouse(ctx, f, dns.NewCache(zone, benchCacheEntries))
+	b, err := openBenchHouse(ctx, f, dns.NewCache(zone, benchCacheMemory))
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ type benchHouse struct {
 	verdicts map[string]int // messages by "action: reason"
 }
 
-const benchCacheEntries = 100_000
+const benchCacheMemory = 64 << 20 // bytes
 
 func openBenchHouse(ctx context.Context, f *benchFlags, source dns.Source) (*benchHouse, error) {
 	s, err := startSink()

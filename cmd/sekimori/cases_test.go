@@ -104,7 +104,7 @@ func checkCase(t *testing.T, c testdata.Case, prefetch bool) []byte {
 	}
 	defer m.Close()
 	if prefetch {
-		judge.Resolver = dns.NewCache(judge.Resolver, 1000)
+		judge.Resolver = dns.NewCache(judge.Resolver, 1<<20)
 		judge.Prefetch(context.Background(), env, nil)
 		judge.Prefetch(context.Background(), env, &m.Header)
 	}

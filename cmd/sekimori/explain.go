@@ -229,7 +229,10 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func server(a dns.Answer) string {
 	s := a.Server
-	if a.Cached {
+	switch {
+	case a.Stale != "":
+		s += " (stale: " + string(a.Stale) + ")"
+	case a.Cached:
 		s += " (cache)"
 	}
 	if a.Secure {

@@ -63,28 +63,6 @@ func newRules(cfg config.Config, p config.Policy) (filter.Rules, error) {
 	}, err
 }
 
-// newResolver asks the configured servers, or the system's, through a cache.
-func newResolver(cfg config.Config) (dns.Source, error) {
-	client, err := newClient(cfg.DNS.Servers)
-	if err != nil {
-		return nil, err
-	}
-	client.Timeout = time.Duration(cfg.DNS.Timeout)
-	client.Attempts = cfg.DNS.Attempts
-	client.TrustAD = cfg.DNS.TrustAD
-	if cfg.DNS.CacheEntries == 0 {
-		return client, nil
-	}
-	return dns.NewCache(client, cfg.DNS.CacheEntries), nil
-}
-
-func newClient(servers []string) (*dns.Client, error) {
-	if len(servers) == 0 {
-		return dns.SystemClient("/etc/resolv.conf")
-	}
-	return dns.NewClient(servers...)
-}
-
 func newPolicy(cfg config.Config, c config.Policy) (filter.Policy, error) {
 	id, err := authservID(cfg)
 	if err != nil {

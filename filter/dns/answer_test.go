@@ -276,3 +276,9 @@ func verify(t *testing.T, a Answer, more bool, typ Type) {
 		}
 	}
 }
+
+// questionOf is a question as a client sends it.
+func questionOf(t testing.TB, q Question) *mdns.Msg {
+	t.Helper()
+	return new(mdns.Msg).SetQuestion(present(q.Name), typeCode(q.Type))
+}

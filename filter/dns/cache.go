@@ -1,25 +1,34 @@
 package dns
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-	"sync"
+	"hash/maphash"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	failureTTL = 5 * time.Second // RFC 2308 section 7 allows up to five minutes
-	// unitBytes of data count as one more entry, so that maxEntries bounds
-	// memory too, whatever is published.
-	unitBytes = 1 << 10
+	failureTTL = 5 * time.Second // RFC 9520 section 3.2 has one second to five minutes
+	// failureRecheck: RFC 8767 section 5, how long a failed renewal is not tried
+	// again while a stale answer stands in.
+	failureRecheck = 30 * time.Second
+	staleTTL       = 30 * time.Second // RFC 8767 section 4
+	patience       = 1800 * time.Millisecond
+
+	hotAsks  = 3               // so often asked for, an answer is renewed before its end
+	hotLeast = 5 * time.Second // lifetimes below are not worth it
+	maxAhead = 32              // such renewals at once
+
+	maxShards  = 64
+	shardBytes = 1 << 20 // the least that a shard of many has
 )
 
 // Cache remembers another Source's answers for their TTL, failures for five
-// seconds. A question that is being asked is not asked twice: all wait for the
-// one answer, which comes and stays even if those who wanted it have left.
+// seconds, within a bound of memory. A question that is being asked is not asked
+// twice: all wait for the one answer, which comes and stays even if those who
+// wanted it have left.
 //
 // Answers are shared: their slices must not be modified.
 type Cache struct {
@@ -27,126 +36,241 @@ type Cache struct {
 	Now         func() time.Time // the clock; time.Now
 	LoadTimeout time.Duration    // of one question to Source; 15 s
 
-	capacity int
-	mu       sync.Mutex
-	entries  map[Question]*list.Element // of entry
-	recent   *list.List                 // the last used in front
-	used     int
-	loads    map[Question]*load
+	// Stale is how long after its TTL a found answer may still be given when
+	// asking anew fails (RFC 8767); 0: never. The absence of something is never
+	// stretched.
+	Stale    time.Duration
+	Patience time.Duration // what one waits for a new answer before a stale one is given; 1.8 s
+	Prefetch bool          // answers that are asked for often are renewed in the last tenth of their TTL
+	Cut      bool          // below a name that does not exist there is nothing (RFC 8020)
+
+	seed       maphash.Seed
+	shards     []*shard
+	places     chan struct{} // of renewals ahead of time
+	prefetches atomic.Int64
 }
 
-type entry struct {
-	question Question
-	answer   Answer
-	expires  time.Time
-	units    int
-}
-
-// load is one question on its way to the Source.
-type load struct {
-	done   chan struct{}
-	answer Answer
-	panic  error
-}
-
-// NewCache remembers at most maxEntries answers of usual size; one of more than
-// 1 KiB counts as several.
-func NewCache(s Source, maxEntries int) *Cache {
-	return &Cache{
-		Source:   s,
-		capacity: max(1, maxEntries),
-		entries:  map[Question]*list.Element{},
-		recent:   list.New(),
-		loads:    map[Question]*load{},
+// NewCache remembers what fits into so many bytes.
+func NewCache(s Source, bytes int64) *Cache {
+	n := int64(1)
+	for n < maxShards && bytes >= 2*n*shardBytes {
+		n *= 2
 	}
+	c := &Cache{Source: s, seed: maphash.MakeSeed(), places: make(chan struct{}, maxAhead)}
+	for range n {
+		c.shards = append(c.shards, newShard(bytes/n))
+	}
+	return c
+}
+
+// shard is where all questions about a name are.
+func (c *Cache) shard(name string) *shard {
+	if len(c.shards) == 1 {
+		return c.shards[0]
+	}
+	return c.shards[maphash.String(c.seed, name)&uint64(len(c.shards)-1)]
 }
 
 // Query answers from memory, else waits for the Source as long as ctx lasts. A
 // panic of the Source reaches all who wait.
 func (c *Cache) Query(ctx context.Context, q Question) Answer {
 	q.Name = canonical(q.Name)
-	a, l := c.find(q)
+	s := c.shard(q.Name)
+	s.mu.RLock()
+	e := s.entries[q]
+	a, ok := c.recall(e)
+	s.mu.RUnlock()
+	if ok {
+		c.used(e, a)
+		return a
+	}
+	if a, ok := c.denied(q.Name); ok {
+		return a
+	}
+	a, e, l := c.join(s, q)
 	if l == nil {
 		return a
 	}
+	return c.await(ctx, l, e)
+}
+
+// recall gives what an entry says by itself, under the shard's lock: a fresh
+// answer, or a stale one that has lately proved to be the best there is.
+func (c *Cache) recall(e *entry) (Answer, bool) {
+	if e == nil {
+		return Answer{}, false
+	}
+	now := c.now()
+	if left := e.expires.Sub(now); left > 0 {
+		a := e.answer
+		a.TTL, a.Cached = left, true
+		return a, true
+	}
+	if c.standsIn(e, now) && now.Before(e.retry) {
+		return e.stale(e.failure), true
+	}
+	return Answer{}, false
+}
+
+// standsIn: the entry may be given when asking anew fails.
+func (c *Cache) standsIn(e *entry, now time.Time) bool {
+	return e != nil && e.answer.Outcome == Found && now.Before(e.expires.Add(c.Stale))
+}
+
+// stale is the entry's answer beyond its time, with how asking anew has ended.
+func (e *entry) stale(failure Outcome) Answer {
+	a := e.answer
+	a.TTL, a.Cached, a.Stale = staleTTL, true, failure
+	return a
+}
+
+// used marks an entry, and has it renewed when it is in demand and near its end.
+func (c *Cache) used(e *entry, a Answer) {
+	if !e.marked.Load() {
+		e.marked.Store(true)
+	}
+	n := e.asked.Load()
+	if n < hotAsks {
+		n = e.asked.Add(1)
+	}
+	switch {
+	case !c.Prefetch || n < hotAsks || a.Stale != "":
+	case a.Outcome != Found || e.lifetime < hotLeast || a.TTL > e.lifetime/10:
+	case e.ahead.CompareAndSwap(false, true):
+		c.renew(e)
+	}
+}
+
+// renew asks for an entry before its end, if there is a place for that.
+func (c *Cache) renew(e *entry) {
 	select {
-	case <-l.done:
-	case <-ctx.Done():
-		return Answer{Outcome: Timeout, Err: context.Cause(ctx)}
-	}
-	if l.panic != nil {
-		panic(l.panic)
-	}
-	return l.answer
-}
-
-// find gives the remembered answer, or the load that will bring one.
-func (c *Cache) find(q Question) (Answer, *load) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if el, ok := c.entries[q]; ok {
-		e := el.Value.(*entry)
-		if left := e.expires.Sub(c.now()); left > 0 {
-			c.recent.MoveToFront(el)
-			a := e.answer
-			a.TTL, a.Cached = left, true
-			return a, nil
-		}
-		c.drop(el)
-	}
-	l, ok := c.loads[q]
-	if !ok {
-		l = &load{done: make(chan struct{})}
-		c.loads[q] = l
-		go c.load(q, l)
-	}
-	return Answer{}, l
-}
-
-// load asks with a time of its own: the first who asked may leave while others
-// wait.
-func (c *Cache) load(q Question, l *load) {
-	defer close(l.done)
-	defer func() {
-		if p := recover(); p != nil {
-			l.panic = fmt.Errorf("%v\n%s", p, debug.Stack())
-		}
-		c.settle(q, l)
-	}()
-	timeout := c.LoadTimeout
-	if timeout <= 0 {
-		timeout = 15 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	l.answer = c.Source.Query(ctx, q)
-}
-
-// settle ends a load and remembers its answer.
-func (c *Cache) settle(q Question, l *load) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.loads, q)
-	if lifetime := lifetime(l.answer); l.panic == nil && lifetime > 0 {
-		c.remember(&entry{q, l.answer, c.now().Add(lifetime), units(q, l.answer)})
-	}
-}
-
-func (c *Cache) remember(e *entry) {
-	if e.units > c.capacity {
+	case c.places <- struct{}{}:
+	default:
+		e.ahead.Store(false)
 		return
 	}
-	c.entries[e.question] = c.recent.PushFront(e)
-	c.used += e.units
-	for c.used > c.capacity {
-		c.drop(c.recent.Back())
+	s := e.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loads[e.question] != nil {
+		<-c.places
+		return
+	}
+	l := s.begin(e.question)
+	c.prefetches.Add(1)
+	go func() {
+		defer func() { <-c.places }()
+		c.load(s, e.question, l)
+	}()
+}
+
+// denied: RFC 8020 section 2. The name itself is asked for by every type: some
+// servers deny a name when they do not know the type (RFC 4074 section 4.2).
+func (c *Cache) denied(name string) (Answer, bool) {
+	if !c.Cut {
+		return Answer{}, false
+	}
+	for parent := range parents(name) {
+		s := c.shard(parent)
+		s.mu.RLock()
+		for _, t := range [...]Type{TXT, A, AAAA, MX, PTR, SPF} {
+			e := s.entries[Question{parent, t}]
+			if e == nil || e.answer.Outcome != NXDomain || e.answer.Alias != "" {
+				continue
+			}
+			if a, ok := c.recall(e); ok {
+				s.mu.RUnlock()
+				a.Err = fmt.Errorf("%s does not exist", present(parent))
+				a.memo = nil
+				return a, true
+			}
+		}
+		s.mu.RUnlock()
+	}
+	return Answer{}, false
+}
+
+// join gives the load that will bring an answer, or the answer that has come
+// meanwhile; and the old entry.
+func (c *Cache) join(s *shard, q Question) (Answer, *entry, *load) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[q]
+	if a, ok := c.recall(e); ok {
+		return a, e, nil
+	}
+	l := s.loads[q]
+	if l == nil {
+		l = s.begin(q)
+		go c.load(s, q, l)
+	}
+	return Answer{}, e, l
+}
+
+// await gives what the load brings, or the old entry if that fails or takes
+// long (RFC 8767 section 5).
+func (c *Cache) await(ctx context.Context, l *load, old *entry) Answer {
+	if !c.standsIn(old, c.now()) {
+		select {
+		case <-l.done:
+			return l.result()
+		case <-ctx.Done():
+			return Answer{Outcome: Timeout, Err: context.Cause(ctx)}
+		}
+	}
+	late := time.NewTimer(c.patience())
+	defer late.Stop()
+	select {
+	case <-l.done:
+		if a := l.result(); !failed(a.Outcome) {
+			return a
+		} else {
+			return old.stale(a.Outcome)
+		}
+	case <-late.C:
+		old.putOff(Timeout, c.now())
+	case <-ctx.Done():
+	}
+	return old.stale(Timeout)
+}
+
+// putOff notes that asking anew has failed: for a while nobody waits for it.
+func (e *entry) putOff(failure Outcome, now time.Time) {
+	e.shard.mu.Lock()
+	defer e.shard.mu.Unlock()
+	e.failure, e.retry = failure, now.Add(failureRecheck)
+}
+
+// settle ends a load and remembers its answer. A failure takes nothing away.
+func (c *Cache) settle(s *shard, q Question, l *load) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.loads, q)
+	now := c.now()
+	old := s.entries[q]
+	switch {
+	case l.panic != nil:
+	case failed(l.answer.Outcome) && (c.standsIn(old, now) || old != nil && conclusive(old.answer.Outcome) && now.Before(old.expires)):
+		old.failure, old.retry = l.answer.Outcome, now.Add(failureRecheck)
+	case lifetime(l.answer) > 0:
+		e := &entry{question: q, answer: l.answer, lifetime: lifetime(l.answer), bytes: weight(q, l.answer), shard: s}
+		e.expires, e.memo.entry = now.Add(e.lifetime), e
+		e.answer.memo = &e.memo
+		l.answer.memo = &e.memo
+		s.remember(e)
+	case old != nil:
+		s.drop(old)
 	}
 }
 
-func (c *Cache) drop(el *list.Element) {
-	e := c.recent.Remove(el).(*entry)
-	delete(c.entries, e.question)
-	c.used -= e.units
+// failed: the answer says nothing of the name.
+func failed(o Outcome) bool { return !conclusive(o) }
+
+func (c *Cache) patience() time.Duration {
+	if c.Patience <= 0 {
+		return patience
+	}
+	return c.Patience
 }
 
 func (c *Cache) now() time.Time {
@@ -171,20 +295,4 @@ func lifetime(a Answer) time.Duration {
 		}
 	}
 	return 0
-}
-
-// units is what an answer weighs.
-func units(q Question, a Answer) int {
-	const perRecord = 32 // the slices' own size
-	n := len(q.Name) + perRecord*(len(a.TXT)+len(a.Addrs)+len(a.MX)+len(a.Names))
-	for _, s := range a.TXT {
-		n += len(s)
-	}
-	for _, mx := range a.MX {
-		n += len(mx.Host)
-	}
-	for _, s := range a.Names {
-		n += len(s)
-	}
-	return 1 + n/unitBytes
 }

@@ -32,9 +32,10 @@ type clock struct{ at atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Unix(c.at.Load(), 0) }
 func (c *clock) advance(d time.Duration) { c.at.Add(int64(d / time.Second)) }
 
-func cacheOf(s Source, size int) (*Cache, *clock) {
+// cacheOf makes a cache of so many small answers, in one shard.
+func cacheOf(s Source, answers int64) (*Cache, *clock) {
 	k := &clock{}
-	c := NewCache(s, size)
+	c := NewCache(s, answers*(entryBytes+100))
 	c.Now = k.now
 	return c, k
 }
@@ -95,47 +96,6 @@ func TestCacheTellsQuestionsApart(t *testing.T) {
 	}
 }
 
-// The number of entries and their bytes are bounded; what was used last stays.
-func TestCacheEvicts(t *testing.T) {
-	s := &source{answer: func(_ context.Context, q Question) Answer {
-		size := 1
-		if strings.HasPrefix(q.Name, "big") {
-			size = 3 << 10
-		}
-		return Answer{Outcome: Found, TXT: []string{strings.Repeat("x", size)}, TTL: time.Hour}
-	}}
-	c, _ := cacheOf(s, 4)
-	cached := func(name string) bool { return c.Query(t.Context(), Question{name, TXT}).Cached }
-	for _, name := range []string{"a", "b", "c", "d"} {
-		cached(name)
-	}
-	if !cached("a") {
-		t.Error("four entries do not fit into four")
-	}
-	cached("e") // in place of b
-	if !cached("a") || !cached("c") || !cached("d") || !cached("e") {
-		t.Error("the wrong one went")
-	}
-	if len(c.entries) != 4 || c.recent.Len() != 4 || c.used != 4 {
-		t.Errorf("%d entries, %d in order, %d units", len(c.entries), c.recent.Len(), c.used)
-	}
-	cached("big") // as four
-	if len(c.entries) != 1 || c.used != 4 || !cached("big") {
-		t.Errorf("a big answer beside %d others, %d units", len(c.entries)-1, c.used)
-	}
-	c.capacity = 3
-	cached("big2") // does not fit and puts nobody out
-	if !cached("big") || len(c.entries) != 1 {
-		t.Error("an answer that does not fit put out another")
-	}
-	for i := range 1000 {
-		cached(fmt.Sprint(i))
-	}
-	if len(c.entries) != 3 || c.recent.Len() != 3 || c.used != 3 || len(c.loads) != 0 {
-		t.Errorf("%d entries, %d in order, %d units, %d loads", len(c.entries), c.recent.Len(), c.used, len(c.loads))
-	}
-}
-
 // DN-8: one question is on its way once, however many want it.
 func TestCacheSingleFlight(t *testing.T) {
 	let := make(chan struct{})
@@ -146,7 +106,7 @@ func TestCacheSingleFlight(t *testing.T) {
 	c, _ := cacheOf(s, 10)
 	var wg sync.WaitGroup
 	for range 50 {
-		_, l := c.find(question) // all have joined before the answer comes
+		_, _, l := c.join(c.shard(question.Name), question) // all have joined before the answer comes
 		wg.Go(func() {
 			if <-l.done; l.answer.Outcome != Found {
 				t.Error(l.answer.Outcome)
@@ -190,7 +150,7 @@ func TestCacheLoadIsDetached(t *testing.T) {
 	if a := <-gone; a.Outcome != Timeout || !errors.Is(a.Err, context.Canceled) {
 		t.Errorf("who left got %s %v", a.Outcome, a.Err)
 	}
-	_, l := c.find(question)
+	_, _, l := c.join(c.shard(question.Name), question)
 	close(let)
 	<-l.done
 	if a := c.Query(t.Context(), question); a.Outcome != Found || !a.Cached || s.asked.Load() != 1 {
@@ -222,7 +182,7 @@ func TestCacheCarriesPanics(t *testing.T) {
 		panic("boom")
 	}}
 	c, _ := cacheOf(s, 10)
-	c.find(question) // is on its way, before the first waits
+	c.join(c.shard(question.Name), question) // is on its way, before the first waits
 	panics := make(chan any)
 	for range 3 {
 		go func() {
@@ -262,13 +222,11 @@ func TestCacheUnderLoad(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(c.entries) > 16 || len(c.entries) != c.recent.Len() || len(c.loads) != 0 {
-		t.Errorf("%d entries, %d in order, %d loads", len(c.entries), c.recent.Len(), len(c.loads))
-	}
+	checkShards(t, c)
 }
 
 func BenchmarkCacheHit(b *testing.B) {
-	c := NewCache(saying(Answer{Outcome: Found, TXT: []string{"x"}, TTL: time.Hour}), 100)
+	c := NewCache(saying(Answer{Outcome: Found, TXT: []string{"x"}, TTL: time.Hour}), 64<<20)
 	c.Query(b.Context(), question)
 	b.Run("one", func(b *testing.B) {
 		b.ReportAllocs()

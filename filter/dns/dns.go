@@ -76,10 +76,14 @@ type Answer struct {
 	Names   []string // of PTR; as Question.Name
 	Alias   string   // where CNAMEs led, as Question.Name; "" if there was none
 	TTL     time.Duration
-	Secure  bool   // AD was set by a server we trust for it: for the log only
-	Cached  bool   // came from the cache
-	Server  string // who said so: address, or "zone"
-	Err     error  // detail for Outcome other than Found; may be nil
+	Secure  bool // AD was set by a server we trust for it: for the log only
+	Cached  bool // came from the cache
+	// Stale: the answer is beyond its TTL, and this is how asking anew has ended
+	// (RFC 8767); "" otherwise.
+	Stale  Outcome
+	Server string // who said so: address, or "zone"
+	Err    error  // detail for Outcome other than Found; may be nil
+	memo   *Memo
 }
 
 // Source answers questions. It never panics, honours ctx, and is safe for

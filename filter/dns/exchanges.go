@@ -14,6 +14,18 @@ type Exchange struct {
 	Start    time.Time
 }
 
+// Source is where the answer came from: "network", "cache", or "stale" for an
+// answer of the cache beyond its TTL.
+func (e Exchange) Source() string {
+	switch {
+	case e.Answer.Stale != "":
+		return "stale"
+	case e.Answer.Cached:
+		return "cache"
+	}
+	return "network"
+}
+
 // Questions counts the different questions among exchanges, those answered from
 // a cache too.
 func Questions(exchanges []Exchange) int {

@@ -115,7 +115,7 @@ func silent(t testing.TB) *double {
 // clientOf is a Client for doubles, impatient.
 func clientOf(t testing.TB, doubles ...*double) *Client {
 	t.Helper()
-	c := &Client{Timeout: 150 * time.Millisecond, Attempts: 1}
+	c := &Client{Timeout: 500 * time.Millisecond, Attempts: 1}
 	for _, d := range doubles {
 		c.Servers = append(c.Servers, netip.MustParseAddrPort(d.addr))
 	}

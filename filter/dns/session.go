@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+var errStale = errors.New("there is only a stale answer")
+
 // Error is a question without records. Its text has no byte of the name
 // unescaped.
 type Error struct {
@@ -53,6 +55,7 @@ func (e *Error) Temporary() bool {
 // Timeout is not remembered: whoever else waits, or comes later, asks again.
 type Session struct {
 	Purpose string // what the questions are for, for Exchange; set before the first
+	Fresh   bool   // a stale answer counts as the failure that it stands in for; set before the first
 
 	source Source
 	budget int
@@ -129,6 +132,9 @@ func (s *Session) ask(ctx context.Context, q Question, f *flight) {
 	defer close(f.done)
 	start := time.Now()
 	f.answer = s.source.Query(ctx, q)
+	if s.Fresh && f.answer.Stale != "" {
+		f.answer = Answer{Outcome: f.answer.Stale, Cached: true, Server: f.answer.Server, Err: errStale}
+	}
 	f.givenUp = f.answer.Outcome == Timeout && ctx.Err() != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -60,7 +60,7 @@ func New(version string) *Metrics {
 	m.size = m.histogram("message_size_bytes", "Size of the messages received.", prometheus.ExponentialBuckets(1024, 4, 9))
 	m.check = m.histogram("check_duration_seconds", "Time from the final dot to the verdict.", latencies())
 	m.transaction = m.histogram("transaction_duration_seconds", "Time from MAIL to the final reply.", prometheus.ExponentialBuckets(0.002, 3, 12))
-	m.dnsQueries = m.counters("dns_queries_total", "Questions to the DNS by type, outcome and where the answer came from (network, cache).", "type", "outcome", "source")
+	m.dnsQueries = m.counters("dns_queries_total", "Questions to the DNS by type, outcome and where the answer came from (network, cache, stale).", "type", "outcome", "source")
 	m.dnsDuration = m.histograms("dns_duration_seconds", "Time of the questions that the cache could not answer.", latencies(), "type")
 	m.connections = m.gauge("connections", "Client connections open now.")
 	m.connectionsAll = m.counters("connections_total", "Client connections by what became of them at the start.", "result")
@@ -195,10 +195,8 @@ func (m *Metrics) results(v filter.Verdict) {
 
 func (m *Metrics) dns(r filter.Results) {
 	for _, e := range r.DNS {
-		source := "network"
-		if e.Answer.Cached {
-			source = "cache"
-		} else {
+		source := e.Source()
+		if source == "network" {
 			m.dnsDuration.WithLabelValues(string(e.Question.Type)).Observe(e.Took.Seconds())
 		}
 		m.dnsQueries.WithLabelValues(string(e.Question.Type), string(e.Answer.Outcome), source).Inc()

@@ -35,6 +35,7 @@ func testRecord() filter.Record {
 				DNS: []dns.Exchange{
 					{Question: dns.Question{Name: "hostile.example", Type: dns.TXT}, Answer: dns.Answer{Outcome: dns.Found}},
 					{Question: dns.Question{Name: "hostile.example", Type: dns.TXT}, Answer: dns.Answer{Outcome: dns.Found, Cached: true}},
+					{Question: dns.Question{Name: "hostile.example", Type: dns.TXT}, Answer: dns.Answer{Outcome: dns.Found, Cached: true, Stale: dns.Timeout}},
 				},
 			},
 		},
@@ -97,10 +98,11 @@ sekimori_outcomes_total{outcome="rejected"} 3
 # TYPE sekimori_dkim_signatures_total counter
 sekimori_dkim_signatures_total{algorithm="rsa-sha256",result="fail"} 3
 sekimori_dkim_signatures_total{algorithm="unknown",result="neutral"} 3
-# HELP sekimori_dns_queries_total Questions to the DNS by type, outcome and where the answer came from (network, cache).
+# HELP sekimori_dns_queries_total Questions to the DNS by type, outcome and where the answer came from (network, cache, stale).
 # TYPE sekimori_dns_queries_total counter
 sekimori_dns_queries_total{outcome="found",source="cache",type="TXT"} 3
 sekimori_dns_queries_total{outcome="found",source="network",type="TXT"} 3
+sekimori_dns_queries_total{outcome="found",source="stale",type="TXT"} 3
 # HELP sekimori_panics_total Faults of our own; each deferred a message or ended a connection.
 # TYPE sekimori_panics_total counter
 sekimori_panics_total 2
