@@ -146,9 +146,26 @@ type DNSView struct {
 
 // NewView tells of a judged message.
 func NewView(m *mail.Message, v Verdict) View {
+	view := newView(m.Envelope, v)
+	view.Defects = defects(m)
+	view.Edit = newEditView(m, v.Edit)
+	return view
+}
+
+// View tells of a message that is gone: its defects and the fields that were
+// dropped are no longer known. Without a verdict there is little to tell.
+func (r Record) View() View {
+	view := newView(r.Envelope, r.Verdict)
+	for _, f := range r.Verdict.Edit.Prepend {
+		view.Edit.Prepend = append(view.Edit.Prepend, unfolded([]byte(f)))
+	}
+	return view
+}
+
+func newView(e mail.Envelope, v Verdict) View {
 	r := v.Results
 	return View{
-		Envelope:      EnvelopeView{address(m.Envelope.Client), m.Envelope.Helo, m.Envelope.MailFrom, list(m.Envelope.Rcpts)},
+		Envelope:      EnvelopeView{address(e.Client), e.Helo, e.MailFrom, list(e.Rcpts)},
 		Author:        AuthorView{string(r.Author.Status), r.Author.Domain, list(r.Author.Domains), r.Author.Reason},
 		Relay:         RelayView{address(r.Hop.Behind), address(r.Hop.Client), r.Hop.Helo, r.Hop.Reason},
 		IPRev:         IPRevView{orElse(string(r.IPRev.Word), "none"), r.IPRev.Name, r.IPRev.Reason},
@@ -157,10 +174,10 @@ func NewView(m *mail.Message, v Verdict) View {
 		ARC:           ARCView{Result: "none", Sealers: []string{}},
 		DMARC:         newDMARCView(r),
 		Impersonation: []string{},
-		Defects:       defects(m),
+		Defects:       []string{},
 		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, list(v.Tenants), setting(v.Reason), v.Explanation,
 			ReplyView{v.Reply.Code, v.Reply.Enhanced, v.Reply.Text}},
-		Edit: newEditView(m, v.Edit),
+		Edit: EditView{Drop: []string{}, Prepend: []string{}},
 		DNS:  DNSView{dns.Questions(r.DNS), dns.Elapsed(r.DNS).Seconds()},
 	}
 }

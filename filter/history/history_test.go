@@ -1,0 +1,222 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"sekimori/filter"
+	"sekimori/filter/dkim"
+	"sekimori/filter/dmarc"
+	"sekimori/filter/dns"
+	"sekimori/filter/mail"
+	"sekimori/filter/spf"
+)
+
+// noon is when the mail of the tests comes.
+func noon() time.Time { return time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC) }
+
+// testRecord is a spoof that was refused, n minutes after noon.
+func testRecord(n int) filter.Record {
+	return filter.Record{
+		Start: noon().Add(time.Duration(n) * time.Minute), Listener: "smtp", Upstream: "127.0.0.1:10025", Size: 2000,
+		Envelope: mail.Envelope{
+			ID: fmt.Sprintf("id-%d", n), Client: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.org",
+			MailFrom: "bounce@mail.Example.ORG", Rcpts: []string{"user@example.net", "other@example.net"},
+		},
+		Outcome: filter.Rejected, Reply: filter.Reply{Code: 550, Enhanced: "5.7.26", Text: "Refused by the DMARC policy"},
+		Judged: true, Check: 3 * time.Millisecond, Total: time.Second,
+		Verdict: filter.Verdict{
+			Action: filter.Reject, Reason: filter.DMARCFailReject, Explanation: "example.com asks to reject", Tenants: []string{"blue"},
+			Edit: filter.Edit{Prepend: []string{"Authentication-Results: mx.example.net; dmarc=fail\r\n"}},
+			Results: filter.Results{
+				Checked: true,
+				Author:  mail.Author{Status: mail.AuthorDomain, Domain: "news.example.com", Domains: []string{"news.example.com"}},
+				SPF:     spf.Results{MailFrom: spf.Result{Word: spf.Pass, Domain: "mail.example.org"}},
+				DKIM:    []dkim.Result{{Word: dkim.Fail, Domain: "example.com"}},
+				DMARC:   dmarc.Result{Word: dmarc.Fail, Effective: dmarc.PolicyReject, OrganizationalDomain: "example.com"},
+				DNS: []dns.Exchange{{Purpose: "dmarc", Question: dns.Question{Name: "_dmarc.example.com", Type: dns.TXT},
+					Answer: dns.Answer{Outcome: dns.Found, TXT: []string{"v=DMARC1; p=reject"}}, Took: time.Millisecond}},
+			},
+		},
+	}
+}
+
+// openTest begins a history that ends with the test.
+func openTest(t testing.TB, o Options) *Store {
+	t.Helper()
+	s := New(slog.New(slog.DiscardHandler), func() time.Time { return noon().Add(24 * time.Hour) })
+	t.Cleanup(func() { s.Close(within(t, 10*time.Second)) })
+	if err := s.Configure(o); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func flush(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Flush(within(t, 20*time.Second)); err != nil {
+		t.Fatalf("flush: %v; %+v", err, s.Stats())
+	}
+}
+
+// onBoth runs a test on an empty SQLite and on an empty PostgreSQL.
+func onBoth(t *testing.T, test func(*testing.T, Options)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, Options{Path: filepath.Join(t.TempDir(), "history.db")}) })
+}
+
+func ids(rows []Row) []string {
+	var all []string
+	for _, r := range rows {
+		all = append(all, r.MessageID)
+	}
+	return all
+}
+
+func TestSearch(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		o.Node = "mx1"
+		s := openTest(t, o)
+		s.Add(testRecord(0))
+		odd := testRecord(1)
+		odd.Envelope.Client = netip.MustParseAddr("2001:db8::7")
+		odd.Envelope.MailFrom, odd.Envelope.Rcpts = "", []string{"x@sub.example.net"}
+		odd.Verdict.Shadow, odd.Outcome = true, filter.Delivered
+		s.Add(odd)
+		lost := filter.Record{Start: noon().Add(2 * time.Minute), Outcome: filter.ClientLost, Envelope: mail.Envelope{ID: "id-2"}}
+		s.Add(lost)
+		flush(t, s)
+		net := netip.MustParsePrefix
+		for name, c := range map[string]struct {
+			query Query
+			want  []string
+		}{
+			"all":                              {Query{}, []string{"id-2", "id-1", "id-0"}},
+			"limit":                            {Query{Limit: 1}, []string{"id-2"}},
+			"sender of MAIL FROM":              {Query{Sender: "mail.example.org"}, []string{"id-0"}},
+			"sender of From":                   {Query{Sender: "NEWS.example.com"}, []string{"id-1", "id-0"}},
+			"organizational domain":            {Query{Sender: "example.com"}, []string{"id-1", "id-0"}},
+			"recipient":                        {Query{Recipient: "example.net"}, []string{"id-0"}},
+			"tenant":                           {Query{Tenant: "blue"}, []string{"id-1", "id-0"}},
+			"sender, recipient, tenant":        {Query{Sender: "example.com", Recipient: "sub.example.net", Tenant: "blue"}, []string{"id-1"}},
+			"address":                          {Query{Client: net("192.0.2.1/32")}, []string{"id-0"}},
+			"network":                          {Query{Client: net("192.0.2.0/24")}, []string{"id-0"}},
+			"network of IPv6":                  {Query{Client: net("2001:db8::/32")}, []string{"id-1"}},
+			"another network":                  {Query{Client: net("192.0.3.0/24")}, nil},
+			"outcome":                          {Query{Outcome: "client_lost"}, []string{"id-2"}},
+			"action":                           {Query{Action: "reject"}, []string{"id-0"}},
+			"shadow":                           {Query{Shadow: "reject"}, []string{"id-1"}},
+			"reason":                           {Query{Reason: "dmarc_fail_reject"}, []string{"id-1", "id-0"}},
+			"message id":                       {Query{MessageID: "id-1"}, []string{"id-1"}},
+			"node":                             {Query{Node: "mx2"}, nil},
+			"time":                             {Query{From: noon().Add(time.Minute), To: noon().Add(2 * time.Minute)}, []string{"id-1"}},
+			"time of a sender":                 {Query{Sender: "example.com", From: noon().Add(time.Minute)}, []string{"id-1"}},
+			"words that mean something to SQL": {Query{Sender: "%", Reason: "' OR 1=1 --", MessageID: "_"}, nil},
+		} {
+			rows, err := s.Search(t.Context(), c.query)
+			if got := ids(rows); err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("%s: got %v (%v), want %v", name, got, err, c.want)
+			}
+		}
+	})
+}
+
+func TestPages(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		s := openTest(t, o)
+		for n := range 25 {
+			s.Add(testRecord(n / 3)) // several at one moment
+		}
+		flush(t, s)
+		for _, q := range []Query{{}, {Sender: "example.com"}, {Reason: "dmarc_fail_reject"}} {
+			seen := map[int64]bool{}
+			last := noon().Add(time.Hour)
+			for q.Limit = 7; ; {
+				rows, err := s.Search(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(rows) == 0 {
+					break
+				}
+				for _, r := range rows {
+					if seen[r.ID] || r.At.After(last) {
+						t.Errorf("%v: row %d comes twice or late", q, r.ID)
+					}
+					seen[r.ID], last = true, r.At
+				}
+				if q.After, err = ParseCursor(rows[len(rows)-1].Cursor().String()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(seen) != 25 {
+				t.Errorf("%v: %d of 25 rows", q, len(seen))
+			}
+		}
+	})
+}
+
+func TestRowExplains(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		s := openTest(t, o)
+		s.Add(testRecord(0))
+		flush(t, s)
+		rows, err := s.Search(t.Context(), Query{})
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		row, found, err := s.Row(t.Context(), rows[0].ID)
+		if err != nil || !found || row.Detail == nil || row.Detail.View == nil {
+			t.Fatalf("%+v %v %v", row, found, err)
+		}
+		d := row.Detail
+		if d.View.Verdict.Explanation != "example.com asks to reject" || d.View.DKIM[0].Result != "fail" || d.View.Edit.Prepend[0] == "" ||
+			d.Reply.Code != 550 || len(d.Exchanges) != 1 || d.Exchanges[0].Answer[0] != "v=DMARC1; p=reject" {
+			t.Errorf("%+v", d)
+		}
+		if row.At != noon() || row.Total != time.Second || row.DMARC != "fail" || row.SPF != "pass" || row.SenderDomain != "mail.example.org" ||
+			len(row.Recipients) != 2 || row.Vouched {
+			t.Errorf("%+v", row)
+		}
+		if _, found, err := s.Row(t.Context(), 12345); found || err != nil {
+			t.Error(found, err)
+		}
+	})
+}
+
+func TestCounts(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		s := openTest(t, o)
+		for n := range 12 {
+			s.Add(testRecord(n))
+			if n%4 == 3 {
+				flush(t, s) // so that sums grow over several batches
+			}
+		}
+		flush(t, s)
+		counts, err := s.Counts(t.Context(), noon(), noon().Add(time.Hour), 5*time.Minute, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []int64{5, 5, 2}
+		if len(counts) != 3 {
+			t.Fatalf("%+v", counts)
+		}
+		for i, c := range counts {
+			if c.N != want[i] || c.Start != noon().Add(time.Duration(5*i)*time.Minute) || c.Outcome != "rejected" || c.Reason != "dmarc_fail_reject" {
+				t.Errorf("%+v", c)
+			}
+		}
+	})
+}
