@@ -99,6 +99,9 @@ type Config struct {
 	// read-only.
 	Admin Admin `toml:"admin"`
 
+	// How much /metrics tells apart.
+	Metrics Metrics `toml:"metrics"`
+
 	// The log: JSON on standard error, one line a message and one an event.
 	Log Log `toml:"log"`
 }

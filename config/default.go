@@ -19,6 +19,7 @@ func Default() Config {
 		Recipients: Recipients{Mixed: "split"},
 		Policy:     defaultPolicy(),
 		Admin:      defaultAdmin(),
+		Metrics:    Metrics{MaxDomains: 200, MaxTenants: 200},
 		Log:        Log{Level: "info"},
 	}
 }

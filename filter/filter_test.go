@@ -122,8 +122,8 @@ func TestSlowSenderHidesNoPolicy(t *testing.T) {
 	if v.Action != Reject {
 		t.Errorf("%s %s: %s", v.Action, v.Reason, v.Explanation)
 	}
-	if s := v.Results.Stages; s.SPF < f.Timeout || s.DNS < f.Timeout || s.DMARC <= 0 || s.DKIM <= 0 || s.IPRev != 0 {
-		t.Errorf("SPF waited %v for the DNS: %+v", f.Timeout, s)
+	if s := v.Results.Stages; s.SPF < f.Timeout/2 || s.DNS < f.Timeout/2 || s.DMARC <= 0 || s.DKIM <= 0 || s.IPRev != 0 {
+		t.Errorf("SPF waited about %v for the DNS: %+v", f.Timeout, s)
 	}
 }
 

@@ -35,6 +35,8 @@ func (v Verdict) Technique() Technique {
 		return MalformedAuthor
 	case !r.Checked, r.Author.Status != mail.AuthorDomain, !v.suspect():
 		return NoTechnique
+	case v.Protected != "":
+		return OwnDomain
 	case len(v.Edit.Drop) > 0:
 		return ForgedResults
 	case vouched(r) == nobody:

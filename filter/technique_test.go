@@ -35,6 +35,10 @@ func TestTechnique(t *testing.T) {
 		{"the DNS left open whose papers they are", func(v *Verdict) { v.Results.SPF.MailFrom.Word = spf.TempError }, Unaligned},
 		{"no DMARC record, SPF forbids the client", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.None}, SPFFail }, NoPapers},
 		{"no DMARC record and nothing against it", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.None}, DMARCNone }, NoTechnique},
+		{"in the name of a domain of ours", func(v *Verdict) { v.Protected, v.Edit.Drop = "example.com", []int{0} }, OwnDomain},
+		{"mail of a domain of ours", func(v *Verdict) {
+			v.Protected, v.Results.DMARC, v.Reason = "example.com", dmarc.Result{Word: dmarc.Pass}, DMARCPass
+		}, NoTechnique},
 		{"results of ours, forged", func(v *Verdict) { v.Edit.Drop = []int{0} }, ForgedResults},
 		{"results of ours that come home", func(v *Verdict) {
 			v.Edit.Drop, v.Results.DMARC, v.Reason = []int{0}, dmarc.Result{Word: dmarc.Pass}, DMARCPass

@@ -34,7 +34,6 @@ func newCommon(cfg config.Config) *common {
 		partial: &proxy.Partial{},
 	}
 	c.resize(cfg)
-	c.metrics.Spool(c.memory.Used, c.disk.Used)
 	return c
 }
 

@@ -91,6 +91,7 @@ func newServer(cfg config.Config, acme *authority, log *slog.Logger, m *metrics.
 			Opened:   func(string) { m.ConnectionOpened() },
 			Accepted: func(string) { m.ConnectionAccepted() },
 			Limited:  func(_ string, what proxy.Limit) { m.Limited(string(what)) },
+			Shed:     func(string) { m.Shed() },
 			Closed:   func(string) { m.ConnectionClosed() },
 			Refused:  func(_ string, why proxy.Refusal) { m.ConnectionRefused(string(why)) },
 			TLS:      m.TLS,

@@ -67,6 +67,7 @@ func (s *service) renew() (changes, error) {
 	c := changes{now: config.Diff(s.cfg, kept), later: config.Diff(kept, next)}
 	s.common.resize(kept)
 	s.book.set(kept)
+	s.common.watch(kept, h)
 	s.desk.set(kept.Admin)
 	s.pprof.Store(kept.Admin.Pprof)
 	s.cfg = kept

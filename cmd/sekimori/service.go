@@ -111,6 +111,7 @@ func (s *service) run(ctx context.Context, cfg config.Config, h *house) error {
 		page.Go(func() { s.fail(s.desk.machines.serve(last, s.machineRoutes())) })
 	}
 	page.Go(func() { s.common.acme.run(last, s.log, s.common.metrics.CertificateError) })
+	s.common.watch(cfg, h)
 	s.present = begin(h, doors, s.fail, s.log)
 	s.common.health.listening.Store(true)
 	s.common.metrics.Loaded(time.Now())

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"sekimori/filter"
@@ -13,11 +14,18 @@ import (
 // room again all goes on, on the same connection, and nothing stays taken.
 func TestMemoryOfAllMessages(t *testing.T) {
 	budget := mail.NewBudget(64 << 10)
-	d := newDoor(t, func(s *Server) { s.Spool.Budget = budget })
+	var shed atomic.Int32
+	d := newDoor(t, func(s *Server) {
+		s.Spool.Budget = budget
+		s.Events.Shed = func(string) { shed.Add(1) }
+	})
 	k := d.dial().ready()
 
 	budget.Take(60 << 10)
 	k.say("MAIL FROM:<a@sender.example>", "452 4.3.1 ")
+	if n := shed.Load(); n != 1 {
+		t.Errorf("%d were said to be turned away", n)
+	}
 	budget.Give(60 << 10)
 	if got := k.send(letterText); got != accepted {
 		t.Errorf("reply %q", got)

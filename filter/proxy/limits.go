@@ -118,9 +118,10 @@ type Events struct {
 	Accepted func(listener string) // it is greeted
 	Refused  func(listener string, why Refusal)
 	Limited  func(listener string, what Limit)
-	TLS      func(version string) // a client's handshake is done: "TLS1.2", "TLS1.3"
-	Upstream func(kind Trouble)   // the MTA failed us
-	Panic    func()               // a bug was contained
+	Shed     func(listener string) // MAIL was refused: all memory for messages is taken
+	TLS      func(version string)  // a client's handshake is done: "TLS1.2", "TLS1.3"
+	Upstream func(kind Trouble)    // the MTA failed us
+	Panic    func()                // a bug was contained
 }
 
 func (e Events) opened(listener string) {
@@ -144,6 +145,12 @@ func (e Events) accepted(listener string) {
 func (e Events) limited(listener string, what Limit) {
 	if e.Limited != nil {
 		e.Limited(listener, what)
+	}
+}
+
+func (e Events) shed(listener string) {
+	if e.Shed != nil {
+		e.Shed(listener)
 	}
 }
 

@@ -193,6 +193,7 @@ func (x *session) mail(from string, o *smtp.MailOptions) reply {
 	}
 	// RFC 5321 section 4.2.3: no memory now to hold what would come.
 	if !x.server.Spool.Budget.Room() {
+		x.server.Events.shed(x.listener)
 		return noSpace()
 	}
 	if !x.guard.begin() {
