@@ -14,7 +14,7 @@ type Shape struct {
 	Wants  [4]string // of DATA that rejects and normalizes, and of BDAT likewise
 }
 
-// Want gives what is to become of it: a code and "=" or "?", as told in the file.
+// Want gives what is to become of it: a code and perhaps "=", as told in the file.
 func (s Shape) Want(chunked, normalize bool) (code, mark string) {
 	i := 0
 	if chunked {
@@ -56,8 +56,8 @@ func readShape(f []string) (Shape, error) {
 	}
 	s := Shape{Name: f[0], Octets: octets, Wants: [4]string(f[2:])}
 	for _, w := range s.Wants {
-		if w != "250" && w != "550" && w != "250=" && w != "250?" {
-			return Shape{}, fmt.Errorf("%s: neither 250, 250=, 250? nor 550", w)
+		if w != "250" && w != "550" && w != "250=" {
+			return Shape{}, fmt.Errorf("%s: neither 250, 250= nor 550", w)
 		}
 	}
 	return s, nil

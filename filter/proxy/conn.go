@@ -62,7 +62,6 @@ type conn struct {
 	writing  sync.Mutex // held while the socket takes replies
 	out      []byte     // replies not yet sent
 	writeErr error
-	greeted  bool
 	secured  bool // what follows is TLS
 
 	mu       sync.Mutex
@@ -87,7 +86,7 @@ func newConn(raw net.Conn, at *gate) *conn {
 	return &conn{
 		Conn: raw, gate: at, limits: at.Limits, since: time.Now(),
 		client: clientOf(raw.RemoteAddr()), local: clientOf(raw.LocalAddr()),
-		greeted: at.Implicit, secured: at.Implicit,
+		secured: at.Implicit,
 		onClose: func() {}, onRefused: func(Refusal) {},
 	}
 }
@@ -216,7 +215,8 @@ func (c *conn) took(n int, err error, began, start time.Time) error {
 func (c *conn) Write(b []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if c.writeErr == nil && c.plainWhereTLS(b) {
+	if c.writeErr == nil && c.secured && len(b) > 0 && b[0] >= ' ' { // TLS records begin with 20 to 24
+		// Whatever the handshake's end, clear text is over (RFC 3207 section 4).
 		c.writeErr = errHungUp
 		c.hangUp()
 	}
@@ -228,20 +228,6 @@ func (c *conn) Write(b []byte) (int, error) {
 		return len(b), c.send()
 	}
 	return len(b), nil
-}
-
-// plainWhereTLS tells that b is a reply in clear where a handshake was to come:
-// whatever the handshake's end, clear text is over (RFC 3207 section 4). The
-// second 220 in clear is the one that begins TLS.
-func (c *conn) plainWhereTLS(b []byte) bool {
-	if c.secured {
-		return len(b) > 0 && b[0] >= ' ' // TLS records begin with 20 to 24
-	}
-	if len(b) > 3 && string(b[:4]) == "220 " {
-		c.secured = c.greeted
-		c.greeted = true
-	}
-	return false
 }
 
 func (c *conn) flush() error {

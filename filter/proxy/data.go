@@ -13,12 +13,11 @@ import (
 	"sekimori/filter/mail"
 )
 
-// lineMax is the library's one limit for lines of commands and of messages. A
-// message with longer lines than RFC 5321 allows is not ours to refuse.
-const lineMax = 1 << 20
-
 // data sees one message through, from its first octet to the final reply.
 func (x *session) data(r io.Reader) reply {
+	if !chunked(r) {
+		r = x.talk.message()
+	}
 	tx := x.claim(r)
 	if tx == nil {
 		return own(503, "5.5.1", "MAIL and RCPT first")
@@ -70,11 +69,6 @@ func (x *session) see(tx *transaction, r io.Reader, rec *filter.Record) (e endin
 		return ending{outcome: filter.Refused, reply: shuttingDown()}
 	}
 	rec.Verdict, rec.Judged = v, true
-	// A chunk that the end of the connection cut short looks whole to the
-	// library where TLS ended in good order.
-	if chunked(r) && x.guard.gone() {
-		return clientLost()
-	}
 	return x.apply(tx, m, rec)
 }
 
@@ -85,9 +79,7 @@ func chunked(r io.Reader) bool {
 
 // receive takes the message in. Without a message it gives the ending.
 func (x *session) receive(tx *transaction, r io.Reader, rec *filter.Record) (*mail.Message, ending) {
-	if !chunked(r) {
-		r = &lineReader{r: r, ended: x.guard.hangUp}
-	}
+	whole := !chunked(r)
 	if x.guard.gate.Normalize {
 		r = &newlines{r: r}
 	}
@@ -96,6 +88,9 @@ func (x *session) receive(tx *transaction, r io.Reader, rec *filter.Record) (*ma
 	o.MaxSize = x.guard.limits.MessageSize
 	o.OnHeader = func(h mail.Header) { x.server.prefetch(tx, &h) }
 	m, err := mail.Read(tx.env, src, o)
+	if whole && x.talk.text.unsure {
+		x.guard.hangUp() // what follows may be its rest
+	}
 	rec.Size = src.n
 	if err != nil {
 		return nil, x.refused(err, src.err)
@@ -109,15 +104,12 @@ func (x *session) refused(err, read error) ending {
 	var limit *mail.LimitError
 	var spool *mail.SpoolError
 	switch {
-	case errors.Is(read, smtp.ErrDataTooLarge), errors.As(err, &limit) && !limit.Header:
+	case errors.As(err, &limit) && !limit.Header:
 		return ending{outcome: filter.Refused, reply: tooLarge(x.guard.limits.MessageSize)}
 	case limit != nil:
 		return ending{outcome: filter.Refused, reply: own(552, "5.6.0", "the header of the message is too large")}
 	case errors.As(err, &spool):
 		return ending{filter.Refused, noSpace(), err.Error()}
-	case errors.Is(read, smtp.ErrTooLongLine):
-		x.guard.hangUp()
-		return ending{outcome: filter.Refused, reply: own(554, "5.6.0", "a line of the message is too long")}
 	case read == nil:
 		return failed(err.Error())
 	}

@@ -218,14 +218,11 @@ func TestSlowCommand(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}()
-	// What is there of the command is taken for one, which comes to nothing.
-	k.want("50", "a slow command")
 	k.want("421 ", "a slow command")
 	k.over()
 }
 
-// A command that the end of the connection cuts short is executed by the
-// library; no message comes of it.
+// A command that the end of the connection cuts short is none.
 func TestCommandCutByTheEnd(t *testing.T) {
 	d := newDoor(t)
 	k := d.dial().ready()
@@ -250,11 +247,8 @@ func TestLongLines(t *testing.T) {
 	if got := k.send("Subject: x\r\n\r\n" + strings.Repeat("y", 500000) + "\r\n"); got != accepted {
 		t.Errorf("reply %q", got)
 	}
-	if got := k.send("Subject: x\r\n\r\n" + strings.Repeat("y", 2<<20) + "\r\n"); !strings.HasPrefix(got, "554 5.6.0 a line") {
+	if got := k.send("Subject: x\r\n\r\n" + strings.Repeat("y", 2<<20) + "\r\n"); got != accepted {
 		t.Errorf("reply %q", got)
-	}
-	if r := d.record(2); r.Outcome != filter.Refused {
-		t.Errorf("record %+v", r)
 	}
 }
 

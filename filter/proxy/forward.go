@@ -44,7 +44,7 @@ func (x *session) introduction() introduction {
 		client: x.guard.client,
 		dest:   x.guard.local,
 		helo:   x.helo,
-		esmtp:  x.esmtp,
+		esmtp:  x.talk.esmtp,
 	}
 	if x.server.ClientName != nil && w.client.IsValid() && x.server.Upstream.wantsName() {
 		if x.name == nil {

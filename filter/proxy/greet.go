@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// secure is TLS from the first octet on.
+// secure begins TLS. Nothing leaves in clear after what has been written.
 func (c *conn) secure() (net.Conn, Refusal) {
+	c.writing.Lock()
+	c.secured = true
+	c.writing.Unlock()
 	t := tls.Server(c, c.gate.TLS)
 	if err := t.Handshake(); err != nil {
 		return c, RefusedTLS

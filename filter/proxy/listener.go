@@ -148,10 +148,7 @@ func (s *Server) receive(c *conn) {
 		return
 	}
 	s.Events.accepted(c.gate.name)
-	// The library serves in a goroutine of its own and then wants the next
-	// connection, which there is none of: each has a server of its own, as what
-	// is offered depends on the MTA of the moment.
-	_ = s.smtpServer(c).Serve(&single{conn: top})
+	s.newTalk(c, top).serve()
 }
 
 // recognize finds out who the client is and what it may still have.

@@ -15,9 +15,11 @@ type newlines struct {
 	out []byte // not yet given
 	err error  // to give after out
 
-	in   [lineBlock]byte
-	kept [2 * lineBlock]byte
+	in   [newlineBlock]byte
+	kept [2 * newlineBlock]byte
 }
+
+const newlineBlock = 2 << 10
 
 // Read gives what is there; it waits for nothing but the first octet.
 func (l *newlines) Read(p []byte) (int, error) {

@@ -15,7 +15,7 @@ func (s *Server) mirror(lib *smtp.Server, g *conn) {
 	u := s.Upstream
 	g.limits.MessageSize = u.smallest(g.limits.MessageSize, "SIZE", "")
 	g.limits.Recipients = int(u.smallest(int64(g.limits.Recipients), "LIMITS", "RCPTMAX="))
-	lib.MaxMessageBytes = g.limits.MessageSize + 1 // it refuses a message of just this size
+	lib.MaxMessageBytes = g.limits.MessageSize
 	lib.MaxRecipients = g.limits.Recipients
 	lib.EnableSMTPUTF8 = u.known("SMTPUTF8")
 	lib.EnableDSN = u.known("DSN")

@@ -73,11 +73,11 @@ func TestParametersUnknown(t *testing.T) {
 func TestMirror(t *testing.T) {
 	always := []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING"}
 	for _, c := range []struct{ one, other, want []string }{
-		{nil, nil, []string{"SIZE 52428801", "LIMITS RCPTMAX=1000"}},
-		{[]string{"DSN", "SMTPUTF8", "SIZE 1000"}, []string{"DSN", "SIZE 500"}, []string{"DSN", "SIZE 501", "LIMITS RCPTMAX=1000"}},
-		{[]string{"smtputf8", "SIZE"}, []string{"SmtpUTF8", "SIZE 0"}, []string{"SMTPUTF8", "SIZE 52428801", "LIMITS RCPTMAX=1000"}},
-		{[]string{"LIMITS MAILMAX=5 rcptmax=7", "REQUIRETLS"}, []string{"LIMITS RCPTMAX=9", "REQUIRETLS"}, []string{"SIZE 52428801", "LIMITS RCPTMAX=7"}},
-		{[]string{"BINARYMIME", "CHUNKING", "SIZE 99999999999999999999"}, []string{"BINARYMIME", "SIZE -1"}, []string{"SIZE 52428801", "LIMITS RCPTMAX=1000"}},
+		{nil, nil, []string{"SIZE 52428800", "LIMITS RCPTMAX=1000"}},
+		{[]string{"DSN", "SMTPUTF8", "SIZE 1000"}, []string{"DSN", "SIZE 500"}, []string{"DSN", "SIZE 500", "LIMITS RCPTMAX=1000"}},
+		{[]string{"smtputf8", "SIZE"}, []string{"SmtpUTF8", "SIZE 0"}, []string{"SMTPUTF8", "SIZE 52428800", "LIMITS RCPTMAX=1000"}},
+		{[]string{"LIMITS MAILMAX=5 rcptmax=7", "REQUIRETLS"}, []string{"LIMITS RCPTMAX=9", "REQUIRETLS"}, []string{"SIZE 52428800", "LIMITS RCPTMAX=7"}},
+		{[]string{"BINARYMIME", "CHUNKING", "SIZE 99999999999999999999"}, []string{"BINARYMIME", "SIZE -1"}, []string{"SIZE 52428800", "LIMITS RCPTMAX=1000"}},
 	} {
 		other := newMTA(t)
 		other.offers = c.other

@@ -164,21 +164,22 @@ func (s *Server) emptied() {
 	}
 }
 
+// commandLine is how long a command may be. RFC 5321 section 4.5.3.1.4: 512
+// octets, and more with extensions.
+const commandLine = 2 << 10
+
 // smtpServer makes the SMTP server of one connection.
 func (s *Server) smtpServer(g *conn) *smtp.Server {
 	lib := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		x, err := newSession(s, g.gate.name, g, c)
+		x, err := newSession(s, g.gate.name, c)
 		if err != nil {
 			return nil, err
 		}
 		return x, nil
 	}))
 	lib.Domain = s.Hostname
-	if g.gate.offersTLS() {
-		lib.TLSConfig = g.gate.TLS
-	}
-	lib.MaxLineLength = lineMax
-	lib.AllowInsecureAuth = true // so that it asks for mechanisms, of which there are none
+	lib.AllowInsecureAuth = true // so that AUTH comes to session.Auth
+	lib.MaxLineLength = commandLine
 	s.mirror(lib, g)
 	lib.ErrorLog = libraryLog{s.log}
 	return lib

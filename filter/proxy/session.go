@@ -20,13 +20,13 @@ type session struct {
 	server   *Server
 	listener string
 	guard    *conn
+	talk     *talk
 	smtp     *smtp.Conn
 	ctx      context.Context // ends with the session
 	cancel   context.CancelFunc
 	tls      mail.TLS
 
 	helo   string
-	esmtp  bool
 	faults int
 	link   *link       // to the MTA; nil outside of transactions, unless it is kept for this client
 	name   *ClientName // of the client, once somebody wanted to know
@@ -38,20 +38,21 @@ type session struct {
 	closing bool           // the client was told 421
 }
 
-func newSession(s *Server, listener string, g *conn, c *smtp.Conn) (*session, error) {
+func newSession(s *Server, listener string, c *smtp.Conn) (*session, error) {
 	if !hello(c.Hostname()) {
 		return nil, own(501, "5.5.4", "bad name in HELO or EHLO").wire()
 	}
-	x := &session{server: s, listener: listener, guard: g, smtp: c, helo: c.Hostname()}
+	t := c.Conn().(*talk)
+	x := &session{server: s, listener: listener, guard: t.guard, talk: t, smtp: c, helo: c.Hostname()}
 	x.ctx, x.cancel = context.WithCancel(s.base)
-	if state, ok := c.TLSConnectionState(); ok {
+	if state := t.tls; state != nil {
 		x.tls = mail.TLS{
 			Version: versionWord(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite),
-			Client: clientCertificate(state, g.gate.TLS.ClientCAs, s.now()),
+			Client: clientCertificate(*state, t.guard.gate.TLS.ClientCAs, s.now()),
 		}
 		s.Events.tls(x.tls.Version)
 	}
-	g.onLeave(x.farewell)
+	t.guard.onLeave(x.farewell)
 	return x, nil
 }
 
@@ -74,7 +75,7 @@ func (x *session) farewell(draining bool) {
 		r = shuttingDown()
 	}
 	for _, line := range r.lines { // of replies of ours this short there is one
-		_, _ = io.WriteString(x.smtp.Conn(), "421 "+line+"\r\n")
+		_, _ = io.WriteString(x.talk, "421 "+line+"\r\n")
 	}
 }
 
@@ -122,7 +123,7 @@ func (x *session) Data(r io.Reader) error {
 func (x *session) Reset() {
 	_ = x.call(func() reply {
 		if name := x.smtp.Hostname(); name != x.helo {
-			x.helo, x.esmtp = name, false
+			x.helo = name
 		}
 		x.abandon()
 		return reply{}
@@ -142,12 +143,8 @@ func (x *session) Logout() error {
 	})
 }
 
-// AuthMechanisms is asked for at each EHLO and never at HELO, which is how we
-// know one from the other. We have none, so AUTH is not offered.
-func (x *session) AuthMechanisms() []string {
-	x.helo, x.esmtp = x.smtp.Hostname(), true
-	return nil
-}
+// AuthMechanisms: there are none, so AUTH is not offered.
+func (x *session) AuthMechanisms() []string { return nil }
 
 // Auth is what an unoffered AUTH comes to.
 func (x *session) Auth(string) (sasl.Server, error) {

@@ -110,7 +110,7 @@ func (d *door) smuggle(t *testing.T, s testdata.Shape, how string, normalize boo
 	if !chunked {
 		text, _ = strictContent(text + ".\r\n")
 	}
-	if ends := text == letterText+outer || text+".\r\n" == letterText+outer; mark != "?" && ends != (mark == "=") && code == "250" {
+	if ends := text == letterText+outer || text+".\r\n" == letterText+outer; ends != (mark == "=") && code == "250" {
 		t.Errorf("by the rule it is %q", text)
 	}
 	d.mta.smuggled(t, code, mark, reply, text)
@@ -133,7 +133,7 @@ func (m *mta) smuggled(t *testing.T, code, mark, reply, text string) {
 		t.Fatalf("%d messages, reply %q", len(letters), reply)
 	}
 	want := strings.ReplaceAll(normalized(text), "\x00", "") // as this MTA understands it
-	if _, got, _ := strings.Cut(letters[0].data, "\r\nFrom: "); mark != "?" && "From: "+got != want {
+	if _, got, _ := strings.Cut(letters[0].data, "\r\nFrom: "); "From: "+got != want {
 		t.Errorf("the MTA holds %q, want %q", got, want)
 	}
 }
@@ -163,40 +163,18 @@ func strictContent(b string) (content string, ok bool) {
 }
 
 // Random streams of CR, LF, dots and letters through the library and our reader
-// give what RFC 5321 says they mean.
+// give what RFC 5321 says they mean, and what follows them is commands again.
 func TestEndOfDataAgainstTheRule(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	tried := 0
 	for range 1500 {
 		b := make([]byte, 1+rnd.IntN(40))
 		for i := range b {
 			b[i] = "\r\r\n\n..x"[rnd.IntN(7)]
 		}
-		stream := "x\r\n" + strings.ReplaceAll(string(b), "x\n", "x\r\n") + "\r\n.\r\n"
-		if returnAfterDot(stream) {
-			continue // a named limit
-		}
+		stream := "x\r\n" + string(b) + "\r\n.\r\n"
 		want, _ := strictContent(stream)
 		if got := throughLibrary(t, stream); got != want {
 			t.Fatalf("%q gives %q, want %q", stream, got, want)
-		}
-		tried++
-	}
-	if tried < 500 {
-		t.Errorf("only %d streams", tried)
-	}
-}
-
-// returnAfterDot: a line that begins with ". CR" and does not end there.
-func returnAfterDot(s string) bool {
-	for rest := s; ; {
-		i := strings.Index(rest, "\r\n.\r")
-		if i < 0 {
-			return false
-		}
-		rest = rest[i+4:]
-		if !strings.HasPrefix(rest, "\n") {
-			return true
 		}
 	}
 }
@@ -204,10 +182,9 @@ func returnAfterDot(s string) bool {
 func throughLibrary(t *testing.T, stream string) string {
 	t.Helper()
 	content := make(chan string, 1)
-	srv := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		guard := c.Conn().(*conn)
-		return bareSession{func(r io.Reader) error {
-			b, err := io.ReadAll(&lineReader{r: r, ended: guard.hangUp})
+	lib := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return bareSession{func(io.Reader) error {
+			b, err := io.ReadAll(c.Conn().(*talk).message())
 			if err != nil {
 				b = []byte("error: " + err.Error())
 			}
@@ -215,12 +192,12 @@ func throughLibrary(t *testing.T, stream string) string {
 			return nil
 		}}, nil
 	}))
-	srv.MaxLineLength = lineMax
-	srv.ErrorLog = libraryLog{slog.New(slog.DiscardHandler)}
+	lib.ErrorLog = libraryLog{slog.New(slog.DiscardHandler)}
 	ours, theirs := net.Pipe()
 	defer ours.Close()
-	srv.Serve(&single{conn: newConn(theirs, newGate("test", Listener{}, time.Now))})
-	defer srv.Shutdown(context.Background())
+	guard := newConn(theirs, newGate("test", Listener{}, time.Now))
+	(&talk{Conn: guard, server: &Server{}, guard: guard, lib: lib}).serve()
+	defer lib.Shutdown(context.Background())
 	go io.Copy(io.Discard, ours)
 	go io.WriteString(ours, "EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<a@b.c>\r\nDATA\r\n"+stream)
 	got := <-content

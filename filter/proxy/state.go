@@ -1,10 +1,6 @@
 package proxy
 
-import (
-	"errors"
-	"net"
-	"time"
-)
+import "time"
 
 // What the session and the server tell the guard of a connection.
 
@@ -108,27 +104,6 @@ func (c *conn) shuttingDown() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.draining
-}
-
-// gone tells whether the client has closed its side. It must not be called
-// while somebody reads; what it reads by the way is kept for the next Read.
-func (c *conn) gone() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.readErr != nil || len(c.ahead) > 0 {
-		return c.readErr != nil
-	}
-	if c.Conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
-		return true
-	}
-	b := make([]byte, 512)
-	n, err := c.Conn.Read(b)
-	c.ahead = b[:n]
-	var ne net.Error
-	if n == 0 && err != nil && !(errors.As(err, &ne) && ne.Timeout()) {
-		c.readErr = errLost
-	}
-	return c.readErr != nil
 }
 
 // expect sets until when reading waits for octets that need not come: then

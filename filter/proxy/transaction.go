@@ -48,7 +48,7 @@ func (x *session) open(reverse string, o *smtp.MailOptions) *transaction {
 			Helo:     x.helo,
 			MailFrom: reverse,
 			SMTPUTF8: o.UTF8,
-			ESMTP:    x.esmtp,
+			ESMTP:    x.talk.esmtp,
 			TLS:      x.tls,
 		},
 	}
