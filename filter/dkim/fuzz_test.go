@@ -46,11 +46,11 @@ func FuzzKey(f *testing.F) {
 	f.Add("v=DKIM1; t=s:y; h=sha256; s=email; k=rsa; p=", tagged("i", "@a.example.com"))
 	f.Fuzz(func(t *testing.T, text, tags string) {
 		s := readSignature(0, mail.Field{Name: "DKIM-Signature", Value: []byte(tags)})
-		list, fault := parseRecord(text)
+		r, fault := readKey(text)
 		if fault.found() {
 			return
 		}
-		k, fault := usable(list, s, 1024)
+		k, fault := r.usable(s, 1024)
 		if fault.found() {
 			if fault.word == Pass || fault.reason == "" || !isPrintable(fault.reason) {
 				t.Errorf("%+v", fault)

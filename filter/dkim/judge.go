@@ -172,10 +172,10 @@ func (v *verifier) keys(s *signature, a *answer) []key {
 		s.settle(a.fault)
 		return nil
 	}
-	records, worst := candidates(a.records)
+	worst := a.keys.why
 	var keys []key
-	for _, t := range records {
-		k, f := usable(t, s, v.MinRSABits)
+	for i := range a.keys.keys {
+		k, f := a.keys.keys[i].usable(s, v.MinRSABits)
 		if !f.found() {
 			keys = append(keys, k)
 			continue

@@ -31,26 +31,102 @@ func (k key) verify(sum, b []byte) bool {
 	return ed25519.Verify(k.ed25519, sum, b)
 }
 
-// candidates are the records at a name that look like keys, at most
-// maxKeyRecords. RFC 6376 section 3.6.2.2 leaves several undefined: whichever
-// comes first in the answer must make no difference.
-func candidates(records []string) ([]tags, fault) {
+// published are the keys at a name, at most maxKeyRecords, read once for all
+// signatures and messages: immutable.
+type published struct {
+	keys []keyRecord
+	why  fault // if there is none
+}
+
+// readKeys takes the records at a name that look like keys. RFC 6376 section
+// 3.6.2.2 leaves several undefined: whichever comes first in the answer must
+// make no difference.
+func readKeys(records []string) *published {
 	records = slices.Clone(records)
 	slices.Sort(records)
-	var keys []tags
-	why := permerror("the key record is empty")
+	p := &published{why: permerror("the key record is empty")}
 	for _, r := range slices.Compact(records) {
-		t, f := parseRecord(r)
+		k, f := readKey(r)
 		if f.found() {
-			why = f
-		} else if keys = append(keys, t); len(keys) == maxKeyRecords {
+			p.why = f
+		} else if p.keys = append(p.keys, k); len(p.keys) == maxKeyRecords {
 			break
 		}
 	}
-	if len(keys) == 0 && len(records) > 1 {
-		why = permerror("none of the %d TXT records is a DKIM key", len(records))
+	if len(p.keys) == 0 && len(records) > 1 {
+		p.why = permerror("none of the %d TXT records is a DKIM key", len(records))
 	}
-	return keys, why
+	return p
+}
+
+// bytes is the memory that the keys hold beside their records.
+func (p *published) bytes() int {
+	const fixed, each = 128, 512
+	n := fixed
+	for _, k := range p.keys {
+		n += each + k.bits/8
+	}
+	return n
+}
+
+// keyRecord is what one record says.
+type keyRecord struct {
+	key            // of no kind with a fault
+	kind    string // k=: "rsa", "ed25519", "" for others
+	sha256  bool   // h= admits it
+	email   bool   // s= admits it
+	revoked bool
+	fault   fault // why p= gives no key
+}
+
+// readKey reads a record (RFC 6376 section 3.6.1) as far as that can be done
+// for any signature.
+func readKey(text string) (keyRecord, fault) {
+	t, f := parseRecord(text)
+	if f.found() {
+		return keyRecord{}, f
+	}
+	r := keyRecord{kind: "rsa", sha256: true, email: true}
+	for _, flag := range list(t.value("t")) {
+		r.strict = r.strict || flag == "s"
+		r.testing = r.testing || flag == "y"
+	}
+	if k, ok := t.get("k"); ok {
+		switch k.value {
+		case "rsa":
+		case "ed25519":
+			r.kind = "ed25519"
+		default:
+			r.kind = ""
+		}
+	}
+	if h, ok := t.get("h"); ok {
+		r.sha256 = slices.Contains(list(h.value), "sha256")
+	}
+	if v, ok := t.get("s"); ok {
+		services := list(v.value)
+		r.email = slices.Contains(services, "email") || slices.Contains(services, "*")
+	}
+	r.fault = r.read(compact(t.value("p")))
+	return r, fault{}
+}
+
+// read takes the key out of p=.
+func (r *keyRecord) read(p string) fault {
+	if p == "" {
+		r.revoked = true
+		return permerror("the key is revoked (empty p=)")
+	}
+	der, err := base64.StdEncoding.DecodeString(p)
+	switch {
+	case err != nil:
+		return permerror("the key (p=) is not base64")
+	case r.kind == "ed25519":
+		return r.readEd25519(der)
+	case r.kind == "rsa":
+		return r.readRSA(der)
+	}
+	return fault{} // is not asked for
 }
 
 // parseRecord reads the tags of a key record (RFC 6376 section 3.6.1).
@@ -71,56 +147,38 @@ func parseRecord(text string) (tags, fault) {
 	return t, fault{}
 }
 
-// usable gives the key in a record if this signature may use it (RFC 6376
-// section 6.1.2). bits and flags are filled in as far as they were read.
-func usable(t tags, s *signature, minBits int) (key, fault) {
-	var k key
-	for _, flag := range list(t.value("t")) {
-		k.strict = k.strict || flag == "s"
-		k.testing = k.testing || flag == "y"
+// usable gives the key if this signature may use it (RFC 6376 section 6.1.2).
+// bits and flags are filled in as far as they were looked at.
+func (r *keyRecord) usable(s *signature, minBits int) (key, fault) {
+	flags := key{strict: r.strict, testing: r.testing}
+	if f := r.admits(s); f.found() {
+		return flags, f
 	}
-	if f := admits(t, s); f.found() {
-		return k, f
+	if r.strict && !s.strictOK {
+		return flags, permerror("the key (t=s) forbids that i= is below d=")
 	}
-	if k.strict && !s.strictOK {
-		return k, permerror("the key (t=s) forbids that i= is below d=")
+	if r.fault.found() {
+		return r.key, r.fault
 	}
-	p := compact(t.value("p"))
-	if p == "" {
-		return k, permerror("the key is revoked (empty p=)")
+	if r.rsa != nil && r.bits < minBits {
+		flags.bits = r.bits
+		// RFC 8301 section 3.2: below 1024 bits a signature is never valid.
+		return flags, policy("the RSA key has %d bits, at least %d are needed (RFC 8301)", r.bits, minBits)
 	}
-	der, err := base64.StdEncoding.DecodeString(p)
-	if err != nil {
-		return k, permerror("the key (p=) is not base64")
-	}
-	var f fault
-	if s.Algorithm == ed25519SHA256 {
-		f = k.readEd25519(der)
-	} else {
-		f = k.readRSA(der, minBits)
-	}
-	return k, f
+	return r.key, fault{}
 }
 
-// admits holds the key's tags other than p= against the signature.
-func admits(t tags, s *signature) fault {
-	kind := "rsa"
-	if k, ok := t.get("k"); ok {
-		kind = k.value
-	}
-	if kind != "rsa" && kind != "ed25519" {
+// admits holds what is beside the key against the signature.
+func (r *keyRecord) admits(s *signature) fault {
+	switch {
+	case r.kind == "":
 		return permerror("the key's type (k=) is unknown")
-	}
-	if !strings.HasPrefix(s.Algorithm, kind+"-") {
-		return permerror("the key is for %s, the signature is %s", kind, s.Algorithm)
-	}
-	if h, ok := t.get("h"); ok && !slices.Contains(list(h.value), "sha256") {
+	case !strings.HasPrefix(s.Algorithm, r.kind+"-"):
+		return permerror("the key is for %s, the signature is %s", r.kind, s.Algorithm)
+	case !r.sha256:
 		return permerror("the key (h=) does not admit SHA-256")
-	}
-	if v, ok := t.get("s"); ok {
-		if services := list(v.value); !slices.Contains(services, "email") && !slices.Contains(services, "*") {
-			return permerror("the key (s=) is not for e-mail")
-		}
+	case !r.email:
+		return permerror("the key (s=) is not for e-mail")
 	}
 	return fault{}
 }
@@ -134,7 +192,7 @@ func (k *key) readEd25519(p []byte) fault {
 	return fault{}
 }
 
-func (k *key) readRSA(der []byte, minBits int) fault {
+func (k *key) readRSA(der []byte) fault {
 	pub := parseRSA(der)
 	if pub == nil {
 		return permerror("the key (p=) is not an RSA public key")
@@ -145,9 +203,6 @@ func (k *key) readRSA(der []byte, minBits int) fault {
 		return permerror("the RSA key has %d bits, more than %d are not computed with", k.bits, maxRSABits)
 	case pub.N.Bit(0) == 0 || pub.E%2 == 0 || pub.E < 3 || pub.E > math.MaxInt32:
 		return permerror("the RSA key's modulus or exponent is none that RSA can have")
-	case k.bits < minBits:
-		// RFC 8301 section 3.2: below 1024 bits a signature is never valid.
-		return policy("the RSA key has %d bits, at least %d are needed (RFC 8301)", k.bits, minBits)
 	}
 	k.rsa = pub
 	return fault{}

@@ -12,9 +12,9 @@ import (
 
 // answer is what the DNS has at the name of a key.
 type answer struct {
-	records []string
-	fault   fault
-	panic   string // of the resolver, with its stack
+	keys  *published
+	fault fault
+	panic string // of the resolver, with its stack
 }
 
 // maxConcurrent bounds the questions of one message at a time: they go to name
@@ -58,11 +58,14 @@ func lookup(ctx context.Context, r Resolver, name string) answer {
 	if ctx.Err() != nil {
 		return answer{fault: fault{TempError, "no time was left to ask for the key at " + name}}
 	}
-	records, err := r.LookupTXT(ctx, name)
+	records, memo, err := dns.Texts(ctx, r, name)
 	var e *dns.Error
 	switch {
 	case err == nil && len(records) > 0:
-		return answer{records: records}
+		return answer{keys: dns.Remember(memo, func() (*published, int) {
+			p := readKeys(records)
+			return p, p.bytes()
+		})}
 	case err == nil || errors.As(err, &e) && e.NotFound():
 		return answer{fault: permerror("no key at %s", name)}
 	case e == nil:

@@ -14,21 +14,14 @@ type Key struct {
 // ReadKey reads a TXT record at a selector. Not ok: it is no key record, and
 // Fault says why.
 func ReadKey(txt string) (k Key, ok bool) {
-	t, f := parseRecord(txt)
+	r, f := readKey(txt)
 	if f.found() {
 		return Key{Fault: f.reason}, false
 	}
-	kind := "rsa"
-	if v, ok := t.get("k"); ok {
-		kind = v.value
-	}
-	k.Revoked = compact(t.value("p")) == ""
-	if kind == "rsa" || kind == "ed25519" {
-		k.Type = kind
-	}
+	k = Key{Type: r.kind, Revoked: r.revoked}
 	// The signature for which the key would be right.
-	s := &signature{Result: Result{Algorithm: kind + "-sha256"}, strictOK: true}
-	read, f := usable(t, s, 0)
+	s := &signature{Result: Result{Algorithm: r.kind + "-sha256"}, strictOK: true}
+	read, f := r.usable(s, 0)
 	k.Bits, k.Strict, k.Testing, k.Fault = read.bits, read.strict, read.testing, f.reason
 	return k, true
 }

@@ -209,14 +209,26 @@ func lookup(ctx context.Context, r Resolver, domain string) Step {
 	if !ok {
 		return Step{Domain: domain, State: Missing}
 	}
-	texts, err := r.LookupTXT(ctx, name)
-	step := Step{Domain: domain, State: Missing}
+	texts, memo, err := dns.Texts(ctx, r, name)
 	if err != nil {
+		step := Step{Domain: domain, State: Missing}
 		if missing, why := classify(err); !missing {
 			step.State, step.Why = Failed, why
 		}
 		return step
 	}
+	step := *dns.Remember(memo, func() (*Step, int) {
+		s := read(texts)
+		return s, s.bytes()
+	})
+	step.Domain = domain
+	return step
+}
+
+// read gives the step of all that stands at one name, but its Domain: the same
+// for all messages, so it is immutable.
+func read(texts []string) *Step {
+	step := Step{State: Missing}
 	for _, text := range texts {
 		record, ok := Parse(text)
 		switch {
@@ -225,10 +237,23 @@ func lookup(ctx context.Context, r Resolver, domain string) Step {
 		case ok && step.State == Missing:
 			step.State, step.Record, step.Stray = Found, record, ""
 		case ok:
-			return Step{Domain: domain, State: Several}
+			return &Step{State: Several}
 		}
 	}
-	return step
+	return &step
+}
+
+// bytes is the memory that a step holds.
+func (s *Step) bytes() int {
+	const fixed, perURI, perNote = 384, 16, 128
+	n := fixed + len(s.Stray) + len(s.Record.Text) + len(s.Record.FailureCases) + perNote*cap(s.Record.Notes)
+	for _, uris := range [...][]string{s.Record.RUA, s.Record.RUF} {
+		n += perURI * cap(uris)
+		for _, uri := range uris {
+			n += len(uri)
+		}
+	}
+	return n
 }
 
 // looksLikeDMARC finds the records of owners who meant well.

@@ -67,7 +67,8 @@ type Session struct {
 
 // flight is one question on its way, or landed. A nil one was given up.
 type flight struct {
-	done    chan struct{}
+	landed  bool          // under the session's lock, as is:
+	done    chan struct{} // made by the first who waits
 	answer  Answer
 	givenUp bool
 }
@@ -99,13 +100,15 @@ func (s *Session) Query(ctx context.Context, q Question) Answer {
 			s.ask(ctx, q, f)
 			return f.answer
 		}
-		select {
-		case <-f.done:
-			if !f.givenUp {
-				return f.answer
+		if done := s.landing(f); done != nil {
+			select {
+			case <-done:
+			case <-ctx.Done():
+				return Answer{Outcome: Timeout, Err: context.Cause(ctx)}
 			}
-		case <-ctx.Done():
-			return Answer{Outcome: Timeout, Err: context.Cause(ctx)}
+		}
+		if !f.givenUp {
+			return f.answer
 		}
 	}
 }
@@ -122,14 +125,37 @@ func (s *Session) join(q Question) (f *flight, mine bool) {
 	case !asked && len(s.asked) >= s.budget:
 		return nil, false
 	}
-	f = &flight{done: make(chan struct{})}
+	f = &flight{}
 	s.asked[q] = f
 	return f, true
 }
 
+// landing is closed when the flight has landed; nil if it has already.
+func (s *Session) landing(f *flight) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case f.landed:
+		return nil
+	case f.done == nil:
+		f.done = make(chan struct{})
+	}
+	return f.done
+}
+
+// land tells those who wait.
+func (s *Session) land(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.landed = true
+	if f.done != nil {
+		close(f.done)
+	}
+}
+
 func (s *Session) ask(ctx context.Context, q Question, f *flight) {
 	f.answer = Answer{Outcome: ServFail} // what waiters see should the source panic
-	defer close(f.done)
+	defer s.land(f)
 	start := time.Now()
 	f.answer = s.source.Query(ctx, q)
 	if s.Fresh && f.answer.Stale != "" {
@@ -140,6 +166,9 @@ func (s *Session) ask(ctx context.Context, q Question, f *flight) {
 	defer s.mu.Unlock()
 	if f.givenUp {
 		s.asked[q] = nil
+	}
+	if s.exchanges == nil {
+		s.exchanges = make([]Exchange, 0, 4)
 	}
 	s.exchanges = append(s.exchanges, Exchange{Purpose: s.Purpose, Question: q, Answer: f.answer, Took: time.Since(start), Start: start})
 }

@@ -47,7 +47,7 @@ func (a answers) fetch(ctx context.Context, domain, subject string) (*frame, []s
 	if !askable(domain) || !strings.Contains(domain, ".") {
 		return nil, nil, a.fail(errNoRecord, subject+" cannot be looked up")
 	}
-	txts, err := a.ask.txt(ctx, domain)
+	txts, memo, err := a.ask.txt(ctx, domain)
 	switch outcome(err) {
 	case dns.NXDomain:
 		return nil, nil, a.fail(errNoRecord, subject+" does not exist")
@@ -57,26 +57,19 @@ func (a answers) fetch(ctx context.Context, domain, subject string) (*frame, []s
 	if err != nil {
 		return nil, nil, a.fail(libraryError(err), silence(domain, dns.TXT, err))
 	}
-	var found []string
-	for _, txt := range txts {
-		if isRecord(txt) {
-			found = append(found, txt)
-		}
-	}
-	switch len(found) {
-	case 0:
+	p := dns.Remember(memo, func() (*published, int) {
+		p := readTexts(txts)
+		return p, p.bytes()
+	})
+	switch {
+	case p.count == 0:
 		return nil, nil, a.fail(errNoRecord, subject+" has no SPF record")
-	case 1:
-		return a.read(domain, found[0])
+	case p.count > 1:
+		return nil, nil, a.fail(errRecord, subject+" has more than one SPF record") // RFC 7208 section 4.5
+	case p.err != nil:
+		return nil, nil, a.fail(errRecord, fmt.Sprintf("the SPF record of %s is malformed: %s", printed(domain), p.err))
 	}
-	return nil, nil, a.fail(errRecord, subject+" has more than one SPF record") // RFC 7208 section 4.5
-}
-
-func (a answers) read(domain, txt string) (*frame, []string, error) {
-	f, txt, err := a.frame(domain, txt)
-	if err != nil {
-		return nil, nil, a.fail(errRecord, fmt.Sprintf("the SPF record of %s is malformed: %s", printed(domain), err))
-	}
+	f, txt := a.frame(domain, p.record)
 	return f, []string{txt}, nil
 }
 

@@ -34,11 +34,11 @@ func (a *asker) allow(ctx context.Context, name string, t dns.Type) error {
 	return nil
 }
 
-func (a *asker) txt(ctx context.Context, name string) ([]string, error) {
+func (a *asker) txt(ctx context.Context, name string) ([]string, *dns.Memo, error) {
 	if err := a.allow(ctx, name, dns.TXT); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return a.resolver.LookupTXT(ctx, name)
+	return dns.Texts(ctx, a.resolver, name)
 }
 
 func (a *asker) mx(ctx context.Context, name string) ([]dns.MXRecord, error) {

@@ -144,13 +144,9 @@ func (s *step) contains(addr, client netip.Addr) bool {
 	return netip.PrefixFrom(addr, bits).Contains(client)
 }
 
-// frame reads the record that stands at a domain, and gives the equal record
+// frame takes the record that stands at a domain, and gives the equal record
 // for the library.
-func (e *evaluation) frame(domain, txt string) (*frame, string, error) {
-	r, err := parse(txt)
-	if err != nil {
-		return nil, "", err
-	}
+func (e *evaluation) frame(domain string, r record) (*frame, string) {
 	f := &frame{domain: domain, record: r}
 	var b strings.Builder
 	b.WriteString(version)
@@ -162,7 +158,7 @@ func (e *evaluation) frame(domain, txt string) (*frame, string, error) {
 		e.validate(&b, f, r.redirect)
 		fmt.Fprintf(&b, " redirect=%s", e.placeholder(target{step: f.redirect}))
 	}
-	return f, b.String(), nil
+	return f, b.String()
 }
 
 // write adds a directive as the library is to see it.

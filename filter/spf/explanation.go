@@ -27,7 +27,7 @@ func (e *evaluation) explanation(ctx context.Context, f *frame) string {
 	if !askable(name) {
 		return ""
 	}
-	txts, err := e.ask.txt(ctx, name)
+	txts, _, err := e.ask.txt(ctx, name)
 	if err != nil || len(txts) != 1 {
 		return ""
 	}
