@@ -224,7 +224,7 @@ func (t table) field(name string) (reflect.Value, bool) {
 		return reflect.New(t.v.Type().Elem()).Elem(), true
 	}
 	for i := range t.v.NumField() {
-		if t.v.Type().Field(i).Tag.Get("toml") == name {
+		if f := t.v.Type().Field(i); f.IsExported() && f.Tag.Get("toml") == name {
 			return t.v.Field(i), true
 		}
 	}

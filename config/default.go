@@ -32,6 +32,12 @@ func defaultPolicy() Policy {
 		DMARC:           DMARC{Reject: "corroborated", Quarantine: "quarantine", TempError: "accept"},
 		SPF:             SPF{Fail: "quarantine", MaxVoidLookups: 2},
 		DKIM:            DKIM{MaxSignatures: 10, MinRSABits: 1024},
+		Spoof:           "reject",
+		Block:           "reject",
+		Unauthenticated: "accept",
+		Language:        "en",
+		IPRev:           IPRev{Fail: "accept"},
+		Sender:          Sender{Missing: "accept", NullMX: "accept"},
 	}
 }
 

@@ -59,6 +59,15 @@ func checkName(s string) error {
 	return nil
 }
 
+// checkCustomer takes what hosting panels call their customers, which becomes a
+// file's name.
+func checkCustomer(s string) error {
+	if s == "" || len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f }) {
+		return errors.New(`not a name of 1 to 128 characters without spaces and "/"`)
+	}
+	return nil
+}
+
 func checkMode(s string) error {
 	n, err := strconv.ParseUint(s, 8, 16)
 	if err != nil || n > 0o777 || len(s) < 3 || len(s) > 4 {

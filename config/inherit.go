@@ -12,6 +12,9 @@ func RecipientKey(tenant, recipient int) string {
 	return fmt.Sprintf("%s.recipients[%d]", tablePath("tenant", tenant), recipient)
 }
 
+// TenantKey is a key of a tenant, counted from 0.
+func TenantKey(tenant int, key string) string { return tablePath("tenant", tenant) + "." + key }
+
 // policyOf gives the keys of a tenant's policy without their path, in the order
 // of those of [policy].
 func policyOf(p *Policy) []leaf { return leaves(reflect.ValueOf(p).Elem(), "") }
@@ -21,10 +24,16 @@ func (d *decoder) inherit(c *Config) {
 	base := policyOf(&c.Policy)
 	for i := range c.Tenants {
 		path := tablePath("tenant", i) + ".policy."
+		c.Tenants[i].own = map[string]bool{}
 		for j, own := range policyOf(&c.Tenants[i].Policy) {
 			if own.v.Kind() == reflect.Map {
+				for _, k := range own.v.MapKeys() {
+					c.Tenants[i].own[table{path: own.key}.join(k.String())] = true
+				}
 				merge(own.v, base[j].v)
-			} else if _, set := d.values[path+own.key]; !set {
+			} else if _, set := d.values[path+own.key]; set {
+				c.Tenants[i].own[own.key] = true
+			} else {
 				own.v.Set(base[j].v)
 			}
 		}
@@ -60,7 +69,7 @@ func ownLeaves(c *Config) []leaf {
 			if l.v = without(l.v, inherited); l.v.Len() == 0 {
 				continue
 			}
-		case l.v.Equal(inherited):
+		case reflect.DeepEqual(l.v.Interface(), inherited.Interface()):
 			continue
 		}
 		all = append(all, l)
@@ -95,7 +104,7 @@ func without(m, other reflect.Value) reflect.Value {
 	return rest
 }
 
-// tenantConflicts finds tenants that are called the same.
+// tenantConflicts finds tenants that are called the same, and those of nobody.
 func tenantConflicts(c *Config, add func(bad bool, key, other, message string)) {
 	first := map[string]string{}
 	for i, t := range c.Tenants {
@@ -105,5 +114,6 @@ func tenantConflicts(c *Config, add func(bad bool, key, other, message string)) 
 		if !taken {
 			first[t.Name] = path
 		}
+		add(len(t.Recipients)+len(t.Customers) == 0, path+".recipients", path, "is missing, and so is customers")
 	}
 }

@@ -20,6 +20,45 @@ type Policy struct {
 	// Default: "reject". One of: "reject", "quarantine", "tag".
 	MalformedHeader string `toml:"malformed_header" oneof:"reject|quarantine|tag"`
 
+	// Mail in the name of a protected domain (From, an address in the display name
+	// of From, MAIL FROM) that nothing proves to be of it: neither DMARC, SPF or
+	// DKIM of that domain or of another of the same customer, nor a listed sender.
+	// It counts whatever that domain publishes. "reject" answers 550 5.7.26. "off"
+	// looks away. What a domain's owner lists is his to say; this is the
+	// recipient's.
+	// Default: "reject". One of: "reject", "quarantine", "tag", "off".
+	Spoof string `toml:"spoof" oneof:"reject|quarantine|tag|off"`
+
+	// What a block list of the recipient's catches. "reject" answers 550 5.7.1.
+	// Default: "reject". One of: "reject", "quarantine", "tag".
+	Block string `toml:"block" oneof:"reject|quarantine|tag"`
+
+	// Further allow and block lists, by their names. They are asked after the list
+	// of the recipient's customer and those that are named as his tenants, and
+	// before "*", which is everybody's. The first that has something to say
+	// decides; within one list block goes before allow.
+	// Example: ["partners"]
+	// Default: [].
+	Lists []string `toml:"lists" check:"customer"`
+
+	// Mail that nothing authenticates: no SPF pass, no DKIM pass, and no DMARC
+	// record of the author's domain. "reject" answers 550 5.7.26.
+	// Default: "accept". One of: "accept", "tag", "quarantine", "reject".
+	Unauthenticated string `toml:"unauthenticated" oneof:"accept|tag|quarantine|reject"`
+
+	// Language of refusals. "ja" is Japanese for clients that have said SMTPUTF8
+	// for the message and English for all others, who could not read it. RFC 6531
+	// section 3.7.4 would have English there too; help_url is for a page in any
+	// language.
+	// Default: "en". One of: "en", "ja".
+	Language string `toml:"language" oneof:"en|ja"`
+
+	// File of texts in place of ours in that language; what it does not have keeps
+	// our text. filter/texts of the source has the files to start from. Own texts
+	// of [policy.replies] go before both.
+	// Default: "".
+	Texts string `toml:"texts" check:"path" empty:"ok"`
+
 	// Page of yours that helps senders, shown in each refusal. An https URL in
 	// ASCII, other characters percent-encoded; at most 200 characters.
 	// Example: "https://example.com/postmaster"
@@ -39,14 +78,25 @@ type Policy struct {
 	// The client's name by its address and back (RFC 8601 section 2.7.3).
 	IPRev IPRev `toml:"iprev"`
 
+	// The domain of MAIL FROM.
+	Sender Sender `toml:"sender"`
+
+	// New rules step by step: percent of the senders' domains for which a reason is
+	// enforced; for the others it is as in shadow mode. Which domains these are
+	// stays the same from message to message, and none drops out while the number
+	// grows. A reason that is not named is enforced for all.
+	// Limits: 0 to 100. Example: protected_name = 10
+	Rollout map[string]int `toml:"rollout" min:"0" max:"100"`
+
 	// Your own texts for refusals, by reason: what stands after the code. A
 	// reason that is not named keeps our text, which tells the domain, the method
 	// that failed and the remedy. Printable ASCII, at most 3 lines (divided by
 	// \n) of 400 characters. Placeholders: {client}, {domain} (of the author),
 	// {domains} (where From names several), {sender} (domain of MAIL FROM),
-	// {policy}, {owner} (of the policy), {advice} (to the author's domain), {spf},
-	// {dkim}, {fault}, {trouble}, {id} (of the message) and
-	// {help} (help_url).
+	// {mailfrom} (likewise, without HELO in its place), {named} (the protected
+	// domain), {policy}, {owner} (of the policy), {advice} (to the author's domain),
+	// {spf}, {dkim}, {iprev}, {fault}, {trouble}, {id} (of the message) and {help}
+	// (help_url).
 	// Example: spf_fail = "{client} may not send for {sender}. See {help} [{id}]"
 	Replies map[string]string `toml:"replies" check:"reply"`
 }
@@ -119,9 +169,15 @@ type DKIM struct {
 // IPRev is the table [policy.iprev].
 type IPRev struct {
 	// Look the client's name up and write the result into
-	// Authentication-Results. It decides nothing.
+	// Authentication-Results. By itself it decides nothing.
 	// Default: false.
 	Enabled bool `toml:"enabled"`
+
+	// The client has no name, or none that points back to it. "reject" answers
+	// 550 5.7.25. With anything but "accept" the name is looked up in any case; what
+	// the DNS does not answer counts for the client.
+	// Default: "accept". One of: "accept", "tag", "quarantine", "reject".
+	Fail string `toml:"fail" oneof:"accept|tag|quarantine|reject"`
 }
 
 // Log is the table [log].

@@ -20,7 +20,9 @@ func didYouMean(word string, known []string) string {
 func suggestion(t table, name string) string {
 	var names []string
 	for i := range t.v.NumField() {
-		names = append(names, t.v.Type().Field(i).Tag.Get("toml"))
+		if f := t.v.Type().Field(i); f.IsExported() {
+			names = append(names, f.Tag.Get("toml"))
+		}
 	}
 	if s := didYouMean(name, names); s != "" {
 		return s

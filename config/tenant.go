@@ -22,13 +22,23 @@ type Tenant struct {
 	Name string `toml:"name" check:"name" required:"yes" example:"\"customer-a\""`
 
 	// Whose mail it is: "example.net" is all of a domain, ".example.net" all that
-	// is below it, "user@example.net" one address. The address decides before its
-	// domain, and a domain before those above it. Letter case does not count, nor
-	// does it matter whether a name is written with A-labels.
-	// Required.
-	Recipients []string `toml:"recipients" required:"yes" example:"[\"example.net\", \".example.net\", \"user@example.org\"]"`
+	// is below it, "user@example.net" one address. Letter case does not count, nor
+	// does it matter whether a name is written with A-labels. A recipient may be of
+	// several tenants: what the tenant of his address sets counts before what that
+	// of his domain sets, then those of the domains above it, the nearest first,
+	// then that of his customer, then [policy]. Either this or customers is needed.
+	// Default: [].
+	Recipients []string `toml:"recipients" example:"[\"example.net\", \".example.net\", \"user@example.org\"]"`
+
+	// Customers, as the sources of protected domains name them: all mail to their
+	// domains.
+	// Default: [].
+	Customers []string `toml:"customers" check:"customer" example:"[\"acme\"]"`
 
 	// Any keys of [policy] and of the tables below it. What is not set here is as
-	// it is there; of the replies, each by itself.
+	// it is in the tenants that are farther away and then there; of the replies and
+	// of the rollout, each by itself.
 	Policy Policy `toml:"policy" example:"mode = \"shadow\"\ndmarc.reject = \"strict\"\nreplies.spf_fail = \"{client} may not send for {sender}. Ask help@example.net [{id}]\""`
+
+	own map[string]bool // keys of the policy that the file sets here; nil where there was no file
 }

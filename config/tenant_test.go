@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestTenants(t *testing.T) {
@@ -19,19 +20,19 @@ func TestTenants(t *testing.T) {
 		name, text string
 		want       []Tenant
 	}{
-		{"all as in the default", "[[tenant]]\nname = 'a'\nrecipients = ['a.example']", []Tenant{{"a", []string{"a.example"}, defaultPolicy()}}},
-		{"single brackets", "[tenant]\nname = 'a'\nrecipients = ['a.example']\npolicy.mode = 'shadow'", []Tenant{{"a", []string{"a.example"}, shadow}}},
-		{"[policy] above", "[policy]\nmode = 'shadow'\n[[tenant]]\nname = 'a'\nrecipients = ['a.example']", []Tenant{{"a", []string{"a.example"}, shadow}}},
+		{"all as in the default", "[[tenant]]\nname = 'a'\nrecipients = ['a.example']", []Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: defaultPolicy()}}},
+		{"single brackets", "[tenant]\nname = 'a'\nrecipients = ['a.example']\npolicy.mode = 'shadow'", []Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: shadow}}},
+		{"[policy] above", "[policy]\nmode = 'shadow'\n[[tenant]]\nname = 'a'\nrecipients = ['a.example']", []Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: shadow}}},
 		{"[policy] below", "[[tenant]]\nname = 'a'\nrecipients = ['a.example']\n[tenant.policy]\nmode = 'shadow'\n[policy]\nmode = 'enforce'\nspf.fail = 'tag'",
-			[]Tenant{{"a", []string{"a.example"}, own(func(p *Policy) { p.Mode, p.SPF.Fail = "shadow", "tag" })}}},
+			[]Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: own(func(p *Policy) { p.Mode, p.SPF.Fail = "shadow", "tag" })}}},
 		{"back to the default", "policy.spf.explain = true\npolicy.help_url = 'https://a.example'\n[[tenant]]\nname = 'a'\nrecipients = ['a.example']\npolicy.help_url = ''\npolicy.spf.explain = false",
-			[]Tenant{{"a", []string{"a.example"}, defaultPolicy()}}},
+			[]Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: defaultPolicy()}}},
 		{"two", "[[tenant]]\nname = 'a'\nrecipients = ['a.example']\n[tenant.policy.spf]\nfail = 'tag'\n[[tenant]]\nname = 'b'\nrecipients = ['b.example']\n[tenant.policy]\nmode = 'shadow'",
-			[]Tenant{{"a", []string{"a.example"}, own(func(p *Policy) { p.SPF.Fail = "tag" })}, {"b", []string{"b.example"}, shadow}}},
+			[]Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: own(func(p *Policy) { p.SPF.Fail = "tag" })}, {Name: "b", Recipients: []string{"b.example"}, Policy: shadow}}},
 		{"inline", "tenant = [{name = 'a', recipients = ['a.example'], policy = {mode = 'shadow'}}, {name = 'b', recipients = ['b.example']}]",
-			[]Tenant{{"a", []string{"a.example"}, shadow}, {"b", []string{"b.example"}, defaultPolicy()}}},
+			[]Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: shadow}, {Name: "b", Recipients: []string{"b.example"}, Policy: defaultPolicy()}}},
 		{"replies", "[policy.replies]\nspf_fail = 'x'\nbare_newline = 'y'\n[[tenant]]\nname = 'a'\nrecipients = ['a.example']\n[tenant.policy.replies]\nspf_fail = 'z'",
-			[]Tenant{{"a", []string{"a.example"}, own(func(p *Policy) { p.Replies = map[string]string{"spf_fail": "z", "bare_newline": "y"} })}}},
+			[]Tenant{{Name: "a", Recipients: []string{"a.example"}, Policy: own(func(p *Policy) { p.Replies = map[string]string{"spf_fail": "z", "bare_newline": "y"} })}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,7 +40,7 @@ func TestTenants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, c.Tenants); diff != "" {
+			if diff := cmp.Diff(tt.want, c.Tenants, cmpopts.IgnoreUnexported(Tenant{})); diff != "" {
 				t.Error(diff)
 			}
 			if err := c.Validate(); err != nil {
@@ -88,15 +89,17 @@ func TestDiffTenants(t *testing.T) {
 	shadow := defaultPolicy()
 	shadow.Mode = "shadow"
 	got := Diff(
-		with(defaultPolicy(), Tenant{"a", []string{"a.example"}, defaultPolicy()}, Tenant{"b", []string{"b.example"}, shadow}),
-		with(shadow, Tenant{"b", []string{"b.example"}, shadow}, Tenant{"c", []string{"c.example"}, defaultPolicy()}))
+		with(defaultPolicy(), Tenant{Name: "a", Recipients: []string{"a.example"}, Policy: defaultPolicy()}, Tenant{Name: "b", Recipients: []string{"b.example"}, Policy: shadow}),
+		with(shadow, Tenant{Name: "b", Recipients: []string{"b.example"}, Policy: shadow}, Tenant{Name: "c", Recipients: []string{"c.example"}, Policy: defaultPolicy()}))
 	want := []string{
 		`policy.mode: "enforce" -> "shadow"`,
 		`tenant c.name: -> "c"`,
 		`tenant c.recipients: -> ["c.example"]`,
+		`tenant c.customers: -> []`,
 		`tenant c.policy.mode: -> "enforce"`,
 		`tenant a.name: "a" ->`,
 		`tenant a.recipients: ["a.example"] ->`,
+		`tenant a.customers: [] ->`,
 		`tenant b.policy.mode: "shadow" ->`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

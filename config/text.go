@@ -25,6 +25,8 @@ func checkText(form, s string) error {
 		return checkListen(s)
 	case "name":
 		return checkName(s)
+	case "customer":
+		return checkCustomer(s)
 	case "mode":
 		return checkMode(s)
 	case "rate":
@@ -198,7 +200,7 @@ func checkURL(s string) error {
 
 // placeholders of policy.replies.
 func placeholders() []string {
-	return []string{"client", "domain", "domains", "sender", "policy", "owner", "advice", "spf", "dkim", "fault", "trouble", "id", "help"}
+	return []string{"client", "domain", "domains", "sender", "mailfrom", "named", "policy", "owner", "advice", "spf", "dkim", "iprev", "fault", "trouble", "id", "help"}
 }
 
 const (

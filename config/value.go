@@ -167,6 +167,9 @@ func leaves(v reflect.Value, path string) []leaf {
 	var all []leaf
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		key := table{path: path}.join(f.Tag.Get("toml"))
 		switch {
 		case isTables(v.Field(i)):

@@ -36,7 +36,7 @@ type Filter struct {
 
 	Now func() time.Time // the clock; time.Now
 
-	tenants *tenants // see WithTenants
+	tenants *tenants // see WithTenants; nil: none
 	fresh   bool     // stale answers of the DNS do not count
 }
 
@@ -56,13 +56,16 @@ func (f *Filter) Check(ctx context.Context, m *mail.Message) (v Verdict) {
 func (f *Filter) judge(ctx context.Context, m *mail.Message) Verdict {
 	var verdict Verdict
 	found := map[string]Results{}
+	domains := f.Live.Domains()
 	for i, p := range f.parties(m.Envelope.Rcpts) {
 		one := *f
 		one.Rules = p.rules
 		if _, known := found[p.methods]; !known {
-			found[p.methods] = one.results(ctx, m)
+			found[p.methods] = one.results(ctx, m, domains)
 		}
-		v := one.Policy.Decide(m, found[p.methods])
+		facts := found[p.methods]
+		facts.Listed = f.listed(p.lists, m, facts)
+		v := one.Policy.Decide(m, facts)
 		v.Tenants = p.names
 		if i == 0 || f.Mixed.prefers(v, verdict) {
 			verdict = v
@@ -85,8 +88,9 @@ func fault(trouble string) Verdict {
 // gather asks all there is to ask. The author's policy is looked for while SPF
 // and DKIM are at work, on its own budget of questions and time: a sender's slow
 // name servers must not turn a fail into a temperror.
-func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
+func (f *Filter) gather(ctx context.Context, m *mail.Message, d *Domains) Results {
 	r := Results{Author: m.Author(), Shown: f.shown(&m.Header)}
+	r.Claims = claims(d, m, r.Author)
 	if m.Has(mail.BareNewline) || f.Policy.trusts(m.Envelope.Client) {
 		return r
 	}
@@ -105,11 +109,13 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message) Results {
 		timed(&r.Stages.SPF, func() { r.SPF = f.checkSPF(early, ask.spf, env, r.Hop) }),
 		timed(&r.Stages.DKIM, func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) }),
 		timed(&r.Stages.IPRev, func() { r.IPRev = f.iprev(early, ask.iprev, client) }),
+		func() { r.Sender = f.checkSender(early, ask.sender, env) },
 		func() { f.warm(early, ask.dmarc, r.Author) },
 	)
 	late, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
 	timed(&r.Stages.DMARC, func() { r.DMARC = f.dmarc(late, ask.dmarc, r) })()
+	f.prove(d, r.Claims, m, r)
 	r.DNS = ask.exchanges()
 	r.Stages.waited(r.DNS, f.IPRev)
 	r.Starved = slices.ContainsFunc(r.DNS, func(e dns.Exchange) bool { return e.Answer.Outcome == dns.Busy })
@@ -151,6 +157,11 @@ func (f *Filter) Prefetch(ctx context.Context, env mail.Envelope, h *mail.Header
 	defer func() { _ = recover() }() // what fails here fails in Check, where it is told
 	ctx, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
+	one := *f
+	if h != nil {
+		one.Rules = f.parties(env.Rcpts)[0].rules // at MAIL nobody knows for whom it is
+	}
+	f = &one
 	ask := f.sessions()
 	var r Results
 	relayed := f.relayed(env.Client)
@@ -164,9 +175,16 @@ func (f *Filter) Prefetch(ctx context.Context, env mail.Envelope, h *mail.Header
 	if relayed == (h != nil) {
 		all = append(all,
 			func() { f.checkSPF(ctx, ask.spf, env, r.Hop) },
-			func() { f.checkSPF(ctx, f.session("spf", f.spfQueries()/3), helo, r.Hop) },
-			func() { f.iprev(ctx, ask.iprev, r.sender(env)) })
+			func() { f.checkSPF(ctx, f.session("spf", f.spfQueries()/3), helo, r.Hop) })
 	}
+	// Which rules hold, only the recipients tell.
+	all = append(all,
+		func() { f.checkSender(ctx, ask.sender, env) },
+		func() {
+			if !relayed || h != nil {
+				f.iprev(ctx, ask.iprev, r.sender(env))
+			}
+		})
 	if h != nil {
 		all = append(all,
 			func() { f.prefetchDMARC(ctx, ask.dmarc, env, (&mail.Message{Header: *h}).Author()) },

@@ -40,20 +40,57 @@ type List struct {
 	names    map[string]uint32 // the first record of a kind and its text
 	networks networks          // the first record of those that name a network alone
 	prefixes []netip.Prefix
+	texts    string   // what entries name, each behind the letter of its kind
 	words    []string // authors and notes, each once; 0 is ""
 	depth    int      // dots of the domain that has most
 }
 
-// record is an entry in 32 bytes; its kind and text are the key it is found by.
+// record is an entry in 32 bytes.
 type record struct {
-	expires int64 // Unix seconds; 0: never
-	next    uint32
+	expires int64  // Unix seconds; 0: never
+	next    uint32 // one of the same kind and text
+	text    uint32 // offset in texts
 	network uint32 // index of prefixes
-	author  uint32
+	author  uint32 // index of words
 	note    uint32
+	length  uint16
 	kind    kind
-	block   bool
-	sender  bool
+	does    does
+}
+
+// does is what an entry is for.
+type does byte
+
+const (
+	allows does = iota
+	blocks
+	listsSender
+)
+
+func (r record) expired(now time.Time) bool { return r.expires != 0 && now.Unix() >= r.expires }
+
+// entry makes an Entry of a record again.
+func (l *List) entry(at uint32) Entry {
+	r := l.records[at]
+	e := Entry{
+		Block: r.does == blocks, Sender: r.does == listsSender,
+		Network: l.prefixes[r.network], Author: l.words[r.author], Note: l.words[r.note],
+	}
+	if r.expires != 0 {
+		e.Expires = time.Unix(r.expires, 0).UTC()
+	}
+	text := l.texts[r.text : r.text+uint32(r.length)]
+	switch r.kind {
+	case byDomain:
+		e.Domain = text
+	case byAddress:
+		e.Address = text
+	case bySigner:
+		e.Signer = text
+	case byUnsafe:
+		e.Unsafe = text
+	}
+	return e
 }
 
 // kind says what the text of an entry is.
@@ -83,7 +120,7 @@ func NewList(entries []Entry) (*List, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return b.list, nil
+	return b.finish(), nil
 }
 
 // Len is the number of entries, those that have expired too.
@@ -97,6 +134,7 @@ func (l *List) Len() int {
 // listBuilder keeps what is of use while a list is made.
 type listBuilder struct {
 	list     *List
+	texts    []byte
 	words    map[string]uint32
 	prefixes map[netip.Prefix]uint32
 }
@@ -122,23 +160,46 @@ func (b *listBuilder) add(e Entry) error {
 	if len(e.Author) > 100 || len(e.Note) > 500 {
 		return errors.New("the author or the note is too long")
 	}
-	r := record{kind: k, block: e.Block, sender: e.Sender, network: b.prefix(e.Network), author: b.word(e.Author), note: b.word(e.Note)}
+	if len(b.texts)+1+len(text) > math.MaxUint32 {
+		return errors.New("the list is too long")
+	}
+	b.texts = append(b.texts, byte(k))
+	r := record{
+		kind: k, text: uint32(len(b.texts)), length: uint16(len(text)),
+		network: b.prefix(e.Network), author: b.word(e.Author), note: b.word(e.Note),
+	}
+	b.texts = append(b.texts, text...)
+	switch {
+	case e.Block:
+		r.does = blocks
+	case e.Sender:
+		r.does = listsSender
+	}
 	if !e.Expires.IsZero() {
 		r.expires = max(e.Expires.Unix(), 1)
 	}
-	at := uint32(len(b.list.records))
-	if k == byNetwork {
-		r.next = b.list.networks.put(e.Network, at)
-	} else {
-		key := string(k) + text
-		r.next = b.list.names[key]
-		b.list.names[key] = at
-	}
-	if k == byDomain {
-		b.list.depth = max(b.list.depth, strings.Count(text, "."))
-	}
 	b.list.records = append(b.list.records, r)
 	return nil
+}
+
+// finish makes the entries findable: the keys of the map are parts of one text.
+func (b *listBuilder) finish() *List {
+	l := b.list
+	l.texts = string(b.texts)
+	for i := 1; i < len(l.records); i++ {
+		r, at := &l.records[i], uint32(i)
+		if r.kind == byNetwork {
+			r.next = l.networks.put(l.prefixes[r.network], at)
+			continue
+		}
+		key := l.texts[r.text-1 : r.text+uint32(r.length)]
+		r.next = l.names[key]
+		l.names[key] = at
+		if r.kind == byDomain {
+			l.depth = max(l.depth, strings.Count(key, "."))
+		}
+	}
+	return l
 }
 
 func (b *listBuilder) word(s string) uint32 {

@@ -34,6 +34,16 @@ type Policy struct {
 	SPFFail         Action // Reject, Quarantine or Tag
 	TempError       Action // Accept or Defer
 
+	Spoof           Action // mail in the name of a protected domain without proof: Reject, Quarantine, Tag, or Accept for off
+	Block           Action // what a list of the recipient's blocks: Reject, Quarantine or Tag
+	Unauthenticated Action // neither SPF nor DKIM nor DMARC speaks for the author: Accept, Tag, Quarantine or Reject
+	NoReverseName   Action // the client has no name that points back; the same
+	SenderMissing   Action // MAIL FROM has a domain that does not exist; the same
+	SenderNullMX    Action // MAIL FROM has a domain that takes no mail; the same
+
+	Lists   []string       // further lists that are asked about senders, before everybody's
+	Rollout map[Reason]int // percent of the senders' domains for whom a reason is enforced; the rest is as in shadow; without an entry all
+
 	Explain bool              // put the domain's own explanation behind a refusal for SPF (RFC 7208 section 6.2)
 	HelpURL string            // ends each refusal; "" for none
 	Replies map[Reason]string // texts in place of ours; see Reply
@@ -43,14 +53,16 @@ type Policy struct {
 func (p *Policy) Decide(m *mail.Message, r Results) Verdict {
 	action, reason := p.rule(m, r)
 	v := Verdict{Action: action, Reason: reason, Results: r}
-	v.Shadow = p.Shadow && action != Accept
+	v.Shadow = action != Accept && (p.Shadow || !p.rolledOut(reason, m, r))
+	v.Protected = protectedBy(r.Claims)
+	v.Listing = listingBy(reason, r)
 	v.Explanation = explain(reason, m, r)
 	v.Reply = p.reply(action, reason, m, r)
 	v.Edit = p.edit(m, v)
 	return v
 }
 
-// rule is the table of decisions: the first line that holds wins.
+// rule is the table of decisions.
 func (p *Policy) rule(m *mail.Message, r Results) (Action, Reason) {
 	switch {
 	// RFC 5321 section 2.3.8. It holds for everybody: what is two messages
@@ -59,21 +71,60 @@ func (p *Policy) rule(m *mail.Message, r Results) (Action, Reason) {
 		return Reject, BareNewline
 	case p.trusts(m.Envelope.Client):
 		return Accept, TrustedNetwork
-	case m.Has(mail.HeaderNUL), m.Has(mail.HeaderLine):
-		return p.MalformedHeader, MalformedHeader
+	case r.Listed != nil && r.Listed.Entry.Block:
+		return p.Block, Blocked
+	}
+	action, reason := p.merits(m, r)
+	if a, why := p.papers(r); a.stricter(action) && !exempt(reason) {
+		return a, why
+	}
+	return action, reason
+}
+
+// merits decides by what a message is. The first line that holds wins, but a
+// spoof of a protected domain and what else there is to say of it never make each
+// other milder.
+func (p *Policy) merits(m *mail.Message, r Results) (Action, Reason) {
+	spoof, how, spoofed := p.spoof(r)
+	action, reason, bad := p.malformed(m, r)
+	switch {
+	case r.Listed != nil && !spoofed:
+		return Accept, allowed(r.Listed.Entry)
+	case bad && r.Listed == nil:
+		if spoofed && spoof.stricter(action) {
+			return spoof, how
+		}
+		return action, reason
+	case bad:
+		return spoof, how
+	}
+	action, reason = p.authenticated(r)
+	if spoofed && !action.stricter(spoof) {
+		return spoof, how
+	}
+	return action, reason
+}
+
+// malformed decides about messages that programs read in different ways.
+func (p *Policy) malformed(m *mail.Message, r Results) (Action, Reason, bool) {
+	if m.Has(mail.HeaderNUL) || m.Has(mail.HeaderLine) {
+		return p.MalformedHeader, MalformedHeader, true
 	}
 	switch r.Author.Status {
 	case mail.AuthorDomain:
-		return p.authenticated(r)
+		return Accept, "", false
 	case mail.AuthorNone:
-		return p.Author, AuthorMissing
+		return p.Author, AuthorMissing, true
 	case mail.AuthorMultiple:
-		return p.Author, AuthorMultiple
+		return p.Author, AuthorMultiple, true
 	}
-	return p.Author, AuthorMalformed
+	return p.Author, AuthorMalformed, true
 }
 
 func (p *Policy) authenticated(r Results) (Action, Reason) {
+	if _, listed := listedAuthor(r.Claims); listed {
+		return Accept, ListedSender
+	}
 	switch r.DMARC.Word {
 	case dmarc.Pass:
 		return Accept, DMARCPass

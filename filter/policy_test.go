@@ -16,6 +16,7 @@ func testPolicy() Policy {
 	return Policy{
 		AuthservID: "mx.example.net", Author: Reject, MalformedHeader: Reject,
 		DMARCReject: Corroborated, DMARCQuarantine: Quarantine, SPFFail: Quarantine, TempError: Accept,
+		Spoof: Reject, Block: Reject, Unauthenticated: Accept, NoReverseName: Accept, SenderMissing: Accept, SenderNullMX: Accept,
 	}
 }
 

@@ -18,9 +18,10 @@ type text struct {
 }
 
 const (
-	mendSender = "The sending software must be mended."
-	oneFrom    = "Send exactly one From field with one address (RFC 5322 section 3.6.2)."
-	authorise  = "Admin of {domain}: {advice}."
+	mendSender   = "The sending software must be mended."
+	oneFrom      = "Send exactly one From field with one address (RFC 5322 section 3.6.2)."
+	ownersRemedy = "If you may write in its name, ask its owner to list you here, or send through its own servers."
+	authorise    = "Admin of {domain}: {advice}."
 )
 
 // textOf gives the words for a reason. {name} stands for a fact, see facts.
@@ -43,6 +44,36 @@ func textOf(r Reason) text {
 	case AuthorMultiple:
 		return text{550, "5.6.0", "From names several domains ({domains}), so DMARC can speak for none.",
 			"From names several domains ({domains}); DMARC needs exactly one (RFC 9989 section 5.3.1).\n" + oneFrom}
+	case Blocked:
+		return text{550, "5.7.1", "A list of the recipient's blocks the sender: {entry}.",
+			"The recipient does not take mail of this sender."}
+	case ProtectedAuthor:
+		return text{550, "5.7.26", "From has {named}, which is protected here, and nothing proves it: SPF {spf}; DKIM {dkim}.",
+			"Refused as a forgery: From has {named}, whose mail is taken here only with proof (DMARC, SPF or DKIM of that domain): SPF {spf}; DKIM {dkim}.\n" + ownersRemedy}
+	case ProtectedName:
+		return text{550, "5.7.26", "The display name in From has an address of {named}, which is protected here, and nothing proves that the message is of it: SPF {spf}; DKIM {dkim}.",
+			"Refused as a forgery: the display name in From has an address of {named}, whose mail is taken here only with proof (DMARC, SPF or DKIM of that domain).\n" + ownersRemedy}
+	case ProtectedSender:
+		return text{550, "5.7.26", "MAIL FROM has {named}, which is protected here, and nothing proves it: SPF {spf}; DKIM {dkim}.",
+			"Refused as a forgery: MAIL FROM has {named}, whose mail is taken here only with proof (SPF, or DKIM of that domain): SPF {spf}; DKIM {dkim}.\n" + ownersRemedy}
+	case ListedSender:
+		return text{explanation: "{named} is protected here, and its owner lists the sender: {entry}."}
+	case Allowed:
+		return text{explanation: "A list of the recipient's lets the sender through: {entry}."}
+	case AllowedUnsafe:
+		return text{explanation: "A list of the recipient's lets the sender through without any proof, as anybody can be: {entry}."}
+	case SenderMissing:
+		return text{550, "5.1.8", "The domain of MAIL FROM, {mailfrom}, does not exist.",
+			"The domain of your MAIL FROM, {mailfrom}, does not exist in the DNS, so nobody could be told of trouble with this message.\n" + mendSender}
+	case SenderNullMX:
+		return text{550, "5.7.27", "The domain of MAIL FROM, {mailfrom}, takes no mail: its MX is null.",
+			"The domain of your MAIL FROM, {mailfrom}, takes no mail (null MX, RFC 7505), so nobody could be told of trouble with this message."}
+	case NoReverseName:
+		return text{550, "5.7.25", "The client {client} has no name in the DNS that points back to it: {iprev}.",
+			"Your address {client} has no name in the DNS that points back to it: {iprev}.\nAdmin of {client}: publish a PTR record, and an address record of that name."}
+	case Unauthenticated:
+		return text{550, "5.7.26", "Nothing authenticates the message: SPF {spf}; DKIM {dkim}; {domain} has no DMARC record.",
+			"Nothing authenticates this message: SPF {spf}; DKIM {dkim}; {domain} has no DMARC record.\nAdmin of {domain}: publish SPF and DMARC records and sign with DKIM."}
 	case DMARCPass:
 		return text{explanation: "{domain} authenticates the message: {by}."}
 	case DMARCFailReject:
@@ -141,6 +172,18 @@ func setting(r Reason) string {
 		return "policy.dmarc.reject"
 	case DMARCFailQuarantine:
 		return "policy.dmarc.quarantine"
+	case Blocked:
+		return "policy.block"
+	case ProtectedAuthor, ProtectedName, ProtectedSender:
+		return "policy.spoof"
+	case SenderMissing:
+		return "policy.sender.missing"
+	case SenderNullMX:
+		return "policy.sender.null_mx"
+	case NoReverseName:
+		return "policy.iprev.fail"
+	case Unauthenticated:
+		return "policy.unauthenticated"
 	case SPFFail:
 		return "policy.spf.fail"
 	case DNSTempError:
@@ -160,6 +203,10 @@ func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
 		"{domain}", orElse(r.Author.Domain, "the author's domain"),
 		"{domains}", shorten(strings.Join(r.Author.Domains, ", "), 200),
 		"{sender}", orElse(r.SPF.MailFrom.Domain, "the sender"),
+		"{mailfrom}", orElse(mailFromDomain(m.Envelope), "the sender"),
+		"{named}", named(r.Claims),
+		"{entry}", entryWords(r),
+		"{iprev}", orElse(r.IPRev.Reason, "it is not known"),
 		"{policy}", string(r.DMARC.Effective),
 		"{owner}", owner(r),
 		"{advice}", advice(m, r),
@@ -196,6 +243,35 @@ func advice(m *mail.Message, r Results) string {
 
 func below(name, domain string) bool {
 	return domain != "" && (name == domain || strings.HasSuffix(name, "."+domain))
+}
+
+func mailFromDomain(e mail.Envelope) string {
+	_, domain, _ := splitRecipient(e.MailFrom)
+	return domain
+}
+
+// named is the protected name that a message comes in, and what it is below.
+func named(all []Claim) string {
+	c, short := shortest(all)
+	if !short && len(all) > 0 {
+		c = all[0]
+	}
+	if c.Domain == c.Protected {
+		return orElse(c.Domain, "a domain")
+	}
+	return c.Domain + " (of " + c.Protected + ")"
+}
+
+// entryWords name the entry of a list that counts, and the list.
+func entryWords(r Results) string {
+	l, ok := listedAuthor(r.Claims)
+	if r.Listed != nil {
+		l, ok = *r.Listed, true
+	}
+	if !ok {
+		return "none"
+	}
+	return l.String()
 }
 
 func spfWords(r Results) string {

@@ -9,7 +9,7 @@ import (
 // a sender who makes one of them expensive, in the DNS of a domain of his, must
 // not keep the others from finding out about the domain that he forges.
 type sessions struct {
-	spf, dkim, dmarc, iprev *dns.Session
+	spf, dkim, dmarc, iprev, sender *dns.Session
 }
 
 const (
@@ -24,6 +24,8 @@ func (f *Filter) sessions() sessions {
 		dkim:  f.session("dkim", f.dkimQueries()),
 		dmarc: f.session("dmarc", dmarcQueries),
 		iprev: f.session("iprev", iprevQueries),
+
+		sender: f.session("sender", 1), // beside Filter.Queries, where it is asked at all
 	}
 }
 
@@ -35,7 +37,7 @@ func (f *Filter) session(purpose string, budget int) *dns.Session {
 
 func (s sessions) exchanges() []dns.Exchange {
 	var all []dns.Exchange
-	for _, one := range []*dns.Session{s.iprev, s.spf, s.dkim, s.dmarc} {
+	for _, one := range []*dns.Session{s.iprev, s.spf, s.dkim, s.dmarc, s.sender} {
 		all = append(all, one.Exchanges()...)
 	}
 	return all

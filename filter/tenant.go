@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 
 	"sekimori/filter/dkim"
 	"sekimori/filter/dmarc"
@@ -20,13 +20,15 @@ type Rules struct {
 	DKIM   dkim.Limits // its Time and Author are set by Check
 	DMARC  dmarc.Options
 	IPRev  bool // check the reverse name of the client (RFC 8601 section 2.7.3)
+
+	SenderDomain bool // look up whether the domain of MAIL FROM exists and takes mail (RFC 7505)
 }
 
 // Tenant is recipients with rules of their own.
 type Tenant struct {
-	Name       string   // for the log
+	Name       string   // for the log; the list of this name is theirs
 	Recipients []string // as RecipientKey takes them
-	Rules      Rules
+	Customers  []string // whose domains are theirs, as Domains tells
 }
 
 // Mixed is what becomes of a message whose recipients have different rules.
@@ -42,53 +44,59 @@ const (
 
 // tenants finds the rules of a recipient. nil knows one set of rules for all.
 type tenants struct {
-	all         []tenant // everybody else first
+	all         []Tenant
 	byRecipient map[string]int
+	byCustomer  map[string]int
+	rules       func(layers []int) Rules
+
+	mu      sync.RWMutex
+	rulings map[string]*ruling // by layers
+	ids     map[string]string  // of rules, by their text
 }
 
-type tenant struct {
-	name    string
+// ruling is what holds for all recipients of the same layers.
+type ruling struct {
+	layers  []int // indices of tenants: what the later ones set counts
 	rules   Rules
 	effect  string // the same where all rules are the same, whatever the names
 	methods string // the same where the facts are found in the same way
 }
 
-// WithTenants gives a Filter in which the recipients of tenants have their
-// rules and all others those of f. A recipient of two tenants is an error, as is
-// one that RecipientKey does not take.
-func (f Filter) WithTenants(all []Tenant) (*Filter, error) {
-	t := &tenants{byRecipient: map[string]int{}}
-	ids := map[string]string{}
-	t.add(ids, "", f.Rules)
-	for _, one := range all {
-		t.add(ids, one.Name, one.Rules)
+// WithTenants gives a Filter in which the recipients of tenants have rules of
+// their own and all others those of f. A recipient may be of several tenants, at
+// different levels: of one by the customer whose domain it is, of others by a
+// domain above it, by its domain and by its address. rules makes one set of all
+// these layers, given from the farthest to the nearest; it is called for each
+// combination once, when the first such recipient comes.
+//
+// A recipient or customer of two tenants is an error, as is a recipient that
+// RecipientKey does not take.
+func (f Filter) WithTenants(all []Tenant, rules func(layers []int) Rules) (*Filter, error) {
+	t := &tenants{
+		all: all, rules: rules, byRecipient: map[string]int{}, byCustomer: map[string]int{},
+		rulings: map[string]*ruling{}, ids: map[string]string{},
+	}
+	for i, one := range all {
 		for _, r := range one.Recipients {
 			key, err := RecipientKey(r)
 			if err != nil {
 				return nil, fmt.Errorf("tenant %s: recipient %q: %w", one.Name, r, err)
 			}
 			if other, taken := t.byRecipient[key]; taken {
-				return nil, fmt.Errorf("tenant %s: recipient %q is one of tenant %s", one.Name, r, t.all[other].name)
+				return nil, fmt.Errorf("tenant %s: recipient %q is one of tenant %s", one.Name, r, all[other].Name)
 			}
-			t.byRecipient[key] = len(t.all) - 1
+			t.byRecipient[key] = i
+		}
+		for _, c := range one.Customers {
+			if other, taken := t.byCustomer[c]; taken {
+				return nil, fmt.Errorf("tenant %s: customer %q is one of tenant %s", one.Name, c, all[other].Name)
+			}
+			t.byCustomer[c] = i
 		}
 	}
+	t.rulings[""] = t.newRuling(nil, f.Rules)
 	f.tenants = t
 	return &f, nil
-}
-
-// add names equal rules by equal ids.
-func (t *tenants) add(ids map[string]string, name string, r Rules) {
-	id := func(r Rules) string {
-		text := fmt.Sprintf("%#v", r)
-		if ids[text] == "" {
-			ids[text] = strconv.Itoa(len(ids) + 1)
-		}
-		return ids[text]
-	}
-	methods := r
-	methods.Policy = Policy{}
-	t.all = append(t.all, tenant{name, r, id(r), id(methods)})
 }
 
 // RecipientKey is the form in which recipients are compared: of a domain
@@ -118,76 +126,6 @@ func splitRecipient(path string) (local, domain string, ok bool) {
 	}
 	domain, err := mail.ASCIIDomain(domain)
 	return strings.ToLower(local), domain, err == nil
-}
-
-// of gives the index of the tenant: by address, else by domain, else by the
-// nearest domain above; 0 for everybody else.
-func (t *tenants) of(rcpt string) int {
-	local, domain, ok := splitRecipient(rcpt)
-	if !ok {
-		return 0
-	}
-	if i, ok := t.byRecipient[local+"@"+domain]; ok {
-		return i
-	}
-	if i, ok := t.byRecipient[domain]; ok {
-		return i
-	}
-	for {
-		dot := strings.IndexByte(domain, '.')
-		if dot < 0 {
-			return 0
-		}
-		if i, ok := t.byRecipient[domain[dot:]]; ok {
-			return i
-		}
-		domain = domain[dot+1:]
-	}
-}
-
-// Effect tells which recipients one message may have together: those for which
-// it is the same. In mode Split all their rules are the same; in the others
-// still those by which facts are found, of which a message has but one set.
-func (f *Filter) Effect(rcpt string) string {
-	if f.tenants == nil {
-		return ""
-	}
-	t := f.tenants.all[f.tenants.of(rcpt)]
-	if f.Mixed == Strictest || f.Mixed == Mildest {
-		return t.methods
-	}
-	return t.effect
-}
-
-// party is the recipients of one message for whom the same rules hold.
-type party struct {
-	tenant
-	names []string // of their tenants, without everybody else's
-}
-
-// parties divides recipients, in the order of the first of each; there is always one.
-func (f *Filter) parties(rcpts []string) []party {
-	if f.tenants == nil {
-		return []party{{tenant: tenant{rules: f.Rules}}}
-	}
-	if len(rcpts) == 0 {
-		return []party{{tenant: f.tenants.all[0]}}
-	}
-	var all []party
-	at := map[string]int{}
-	for _, r := range rcpts {
-		t := f.tenants.all[f.tenants.of(r)]
-		i, met := at[t.effect]
-		if !met {
-			i = len(all)
-			at[t.effect] = i
-			all = append(all, party{tenant: t})
-		}
-		if t.name != "" && !slices.Contains(all[i].names, t.name) {
-			all[i].names = append(all[i].names, t.name)
-		}
-	}
-	return all
 }
 
 // prefers tells whether v holds in place of another verdict on the same

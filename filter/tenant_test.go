@@ -17,17 +17,36 @@ func rules(change func(*Rules)) Rules {
 	return r
 }
 
+// testTenant has rules of its own, whatever the layers below it say.
+type testTenant struct {
+	Tenant
+	rules Rules
+}
+
+// withTenants takes for each recipient the rules of the nearest.
+func withTenants(f *Filter, all []testTenant) (*Filter, error) {
+	var tenants []Tenant
+	for _, one := range all {
+		tenants = append(tenants, one.Tenant)
+	}
+	return f.WithTenants(tenants, func(layers []int) Rules { return all[layers[len(layers)-1]].rules })
+}
+
+func ofNames(name string, recipients ...string) Tenant {
+	return Tenant{Name: name, Recipients: recipients}
+}
+
 // tenantFilter has a strict tenant, one in shadow mode, one who tags, one whose
 // rules are everybody's and one whose checks differ.
 func tenantFilter(t *testing.T, source dns.Source, m Mixed) *Filter {
 	t.Helper()
-	f, err := testFilter(source).WithTenants([]Tenant{
-		{"strict", []string{"strict.example", "VIP@Everybody.example"}, rules(func(r *Rules) { r.Policy.DMARCReject = Strict })},
-		{"shadow", []string{".strict.example", "boss@strict.example"}, rules(func(r *Rules) { r.Policy.Shadow = true })},
-		{"twin", []string{"twin.example"}, rules(func(r *Rules) { r.Policy.DMARCReject = Strict })},
-		{"same", []string{"same.example"}, rules(func(*Rules) {})},
-		{"lenient", []string{"lenient.example"}, rules(func(r *Rules) { r.Policy.DMARCReject, r.Policy.HelpURL = Lenient, "https://lenient.example" })},
-		{"iprev", []string{"iprev.example"}, rules(func(r *Rules) { r.IPRev = true })},
+	f, err := withTenants(testFilter(source), []testTenant{
+		{ofNames("strict", "strict.example", "VIP@Everybody.example"), rules(func(r *Rules) { r.Policy.DMARCReject = Strict })},
+		{ofNames("shadow", ".strict.example", "boss@strict.example"), rules(func(r *Rules) { r.Policy.Shadow = true })},
+		{ofNames("twin", "twin.example"), rules(func(r *Rules) { r.Policy.DMARCReject = Strict })},
+		{ofNames("same", "same.example"), rules(func(*Rules) {})},
+		{ofNames("lenient", "lenient.example"), rules(func(r *Rules) { r.Policy.DMARCReject, r.Policy.HelpURL = Lenient, "https://lenient.example" })},
+		{ofNames("iprev", "iprev.example"), rules(func(r *Rules) { r.IPRev = true })},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +74,11 @@ func TestTenantOf(t *testing.T) {
 		"":                           "",
 		"x@strict.example@y.example": "",
 	} {
-		if got := f.tenants.all[f.tenants.of(rcpt)].name; got != want {
+		got := ""
+		if layers := f.Layers(rcpt); len(layers) > 0 {
+			got = f.tenants.all[layers[len(layers)-1].Tenant].Name
+		}
+		if got != want {
 			t.Errorf("%s is of %q, want %q", rcpt, got, want)
 		}
 	}
@@ -92,7 +115,7 @@ func TestRecipientKey(t *testing.T) {
 
 func TestWithTenantsRefuses(t *testing.T) {
 	for _, recipients := range [][]string{{"a b"}, {"example.net", "EXAMPLE.net"}, {"a@example.net", "A@Example.Net"}} {
-		if _, err := testFilter(nil).WithTenants([]Tenant{{"a", recipients, Rules{}}}); err == nil {
+		if _, err := withTenants(testFilter(nil), []testTenant{{ofNames("a", recipients[:1]...), Rules{}}, {ofNames("b", recipients[1:]...), Rules{}}}); err == nil {
 			t.Errorf("%q: no error", recipients)
 		}
 	}
@@ -167,8 +190,8 @@ func TestMixed(t *testing.T) {
 
 // RFC 5321 knows one reply for all: it is that of the rules that hold.
 func TestReplyOfTenant(t *testing.T) {
-	f, err := testFilter(zone(t, testZone)).WithTenants([]Tenant{
-		{"helped", []string{"helped.example"}, rules(func(r *Rules) { r.Policy.HelpURL = "https://helped.example/" })},
+	f, err := withTenants(testFilter(zone(t, testZone)), []testTenant{
+		{ofNames("helped", "helped.example"), rules(func(r *Rules) { r.Policy.HelpURL = "https://helped.example/" })},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -219,12 +242,12 @@ func TestTenantMethods(t *testing.T) {
 }
 
 func BenchmarkEffect(b *testing.B) {
-	all := make([]Tenant, 1000)
+	all := make([]testTenant, 1000)
 	for i := range all {
 		name := strings.Repeat("a", 1+i%60) + string(rune('a'+i/60))
-		all[i] = Tenant{name, []string{name + ".example", "u@" + name + ".test"}, rules(func(r *Rules) { r.Policy.HelpURL = name })}
+		all[i] = testTenant{ofNames(name, name+".example", "u@"+name+".test"), rules(func(r *Rules) { r.Policy.HelpURL = name })}
 	}
-	f, err := testFilter(nil).WithTenants(all)
+	f, err := withTenants(testFilter(nil), all)
 	if err != nil {
 		b.Fatal(err)
 	}

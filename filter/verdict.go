@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"slices"
+
 	"sekimori/filter/dkim"
 	"sekimori/filter/dmarc"
 	"sekimori/filter/dns"
@@ -47,6 +49,7 @@ type Verdict struct {
 	Edit        Edit   // what the message that goes to the MTA is to be changed by
 	Results     Results
 	Protected   string   // protected domain in whose name the message claims to come (Author Domain, address in the display name, MAIL FROM), whatever the verdict; "" if none
+	Listing     *Listing // the entry of a list that decided; nil: none did
 	Tenants     []string // by whose rules, in the order of their recipients; nil: by those of everybody else
 	Shadow      bool     // Action is what would have been done: the message is let through
 	Fault       string   // our own trouble with its stack: for the log, never for the client
@@ -58,6 +61,13 @@ func (v Verdict) Enforced() Action {
 		return Accept
 	}
 	return v.Action
+}
+
+// stricter compares what becomes of a message: accept, tag, quarantine, defer, reject.
+func (a Action) stricter(than Action) bool { return a.rank() > than.rank() }
+
+func (a Action) rank() int {
+	return slices.Index([]Action{Accept, Tag, Quarantine, Defer, Reject}, a)
 }
 
 // Reply is one SMTP reply (RFC 5321 section 4.2, RFC 3463).
@@ -85,6 +95,9 @@ type Results struct {
 	SPF     spf.Results
 	DKIM    []dkim.Result
 	DMARC   dmarc.Result
+	Sender  SenderDomain   // the domain of MAIL FROM in the DNS
+	Claims  []Claim        // protected domains in whose name the message comes
+	Listed  *Listing       // what the recipient's lists say of the sender; nil: nothing
 	DNS     []dns.Exchange // what was asked, in the order of the answers
 	Stages  Stages         // how long it took; all zero where nothing was asked
 }

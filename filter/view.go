@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strings"
+	"time"
 
 	"sekimori/filter/dns"
 	"sekimori/filter/mail"
@@ -22,6 +23,8 @@ type View struct {
 	ARC           ARCView      `json:"arc"`
 	DMARC         DMARCView    `json:"dmarc"`
 	Impersonation []string     `json:"impersonation"`
+	Protected     []ClaimView  `json:"protected"` // protected domains in whose name the message comes
+	Sender        SenderView   `json:"sender"`
 	Defects       []string     `json:"defects"`
 	Verdict       VerdictView  `json:"verdict"`
 	Edit          EditView     `json:"edit"`
@@ -114,6 +117,31 @@ type DMARCView struct {
 	Queries              []string `json:"queries"`
 }
 
+// ClaimView is a protected domain in whose name a message comes.
+type ClaimView struct {
+	Place     string `json:"place"` // the reason that it would be refused for
+	Domain    string `json:"domain"`
+	Protected string `json:"protected"`
+	Customer  string `json:"customer"`
+	Proof     string `json:"proof"` // "passed", "listed", "unknown", "hidden", or "" for none
+	Entry     string `json:"entry"` // that lists the sender
+}
+
+// SenderView is the domain of MAIL FROM in the DNS; "" where it was not looked up.
+type SenderView struct {
+	Domain string `json:"domain"`
+	Result string `json:"result"` // "exists", "nxdomain", "null_mx"
+}
+
+// ListingView is the entry of a list that decided; all "" if none did.
+type ListingView struct {
+	List    string `json:"list"`
+	Entry   string `json:"entry"`
+	Expires string `json:"expires"` // RFC 3339
+	Author  string `json:"author"`
+	Note    string `json:"note"`
+}
+
 // VerdictView is the decision.
 type VerdictView struct {
 	Action      string    `json:"action"`
@@ -123,6 +151,9 @@ type VerdictView struct {
 	Setting     string    `json:"setting"` // key of the configuration that decides such mail, "" if none does
 	Explanation string    `json:"explanation"`
 	Reply       ReplyView `json:"reply"`
+
+	Protected string      `json:"protected"` // the protected domain in whose name the message comes, whatever the verdict
+	Listing   ListingView `json:"listing"`
 }
 
 // ReplyView is an SMTP reply.
@@ -174,12 +205,37 @@ func newView(e mail.Envelope, v Verdict) View {
 		ARC:           ARCView{Result: "none", Sealers: []string{}},
 		DMARC:         newDMARCView(r),
 		Impersonation: []string{},
+		Protected:     newClaimViews(r.Claims),
+		Sender:        SenderView{mailFromDomain(e), string(r.Sender)},
 		Defects:       []string{},
 		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, list(v.Tenants), setting(v.Reason), v.Explanation,
-			ReplyView{v.Reply.Code, v.Reply.Enhanced, v.Reply.Text}},
+			ReplyView{v.Reply.Code, v.Reply.Enhanced, v.Reply.Text}, v.Protected, newListingView(v.Listing)},
 		Edit: EditView{Drop: []string{}, Prepend: []string{}},
 		DNS:  DNSView{dns.Questions(r.DNS), dns.Elapsed(r.DNS).Seconds()},
 	}
+}
+
+func newClaimViews(claims []Claim) []ClaimView {
+	all := []ClaimView{}
+	for _, c := range claims {
+		entry := ""
+		if c.Proof == ProofListed {
+			entry = c.Listing.String()
+		}
+		all = append(all, ClaimView{string(c.Place), c.Domain, c.Protected, c.Customer, string(c.Proof), entry})
+	}
+	return all
+}
+
+func newListingView(l *Listing) ListingView {
+	if l == nil {
+		return ListingView{}
+	}
+	v := ListingView{List: l.List, Entry: l.Entry.String(), Author: l.Entry.Author, Note: l.Entry.Note}
+	if !l.Entry.Expires.IsZero() {
+		v.Expires = l.Entry.Expires.Format(time.RFC3339)
+	}
+	return v
 }
 
 // JSON is the view as one indented object.

@@ -42,7 +42,7 @@ Exit status: 0 if the file is good, 1 if it is not, 2 for a wrong command line.`
 // loadConfig reads a configuration and finds what only the program can know as
 // well: unknown reasons, unreadable certificates, a host without a name.
 func loadConfig(file string) (config.Config, error) {
-	return config.Load(file, config.KnownReplies(reasonWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients)
+	return config.Load(file, config.KnownReplies(reasonWords()), config.KnownRollouts(rolloutWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients)
 }
 
 func reasonWords() []string {
@@ -51,6 +51,18 @@ func reasonWords() []string {
 		words = append(words, string(r))
 	}
 	slices.Sort(words)
+	return words
+}
+
+// rolloutWords are the reasons that can be brought in step by step: those whose
+// action is the operator's to choose.
+func rolloutWords() []string {
+	var words []string
+	for _, r := range filter.Reasons() {
+		if filter.Staged(r) {
+			words = append(words, string(r))
+		}
+	}
 	return words
 }
 
@@ -102,7 +114,7 @@ func checkResolver(c config.Config) []config.Problem {
 // checkRecipients finds recipients that are none, and those of two tenants.
 func checkRecipients(c config.Config) []config.Problem {
 	var all []config.Problem
-	owners := map[string]string{}
+	owners, customers := map[string]string{}, map[string]string{}
 	for i, t := range c.Tenants {
 		for j, r := range t.Recipients {
 			at := config.RecipientKey(i, j)
@@ -117,6 +129,12 @@ func checkRecipients(c config.Config) []config.Problem {
 				owners[key] = t.Name
 			}
 			all = append(all, problem(at, err)...)
+		}
+		for _, customer := range t.Customers {
+			if owner, taken := customers[customer]; taken {
+				all = append(all, problem(config.TenantKey(i, "customers"), fmt.Errorf("%q is a customer of %s already", customer, owner))...)
+			}
+			customers[customer] = t.Name
 		}
 	}
 	return all

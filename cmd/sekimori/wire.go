@@ -15,10 +15,12 @@ import (
 
 // newFilter builds the core.
 func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
-	rules, err := newRules(cfg, cfg.Policy)
+	id, err := authservID(cfg)
 	if err != nil {
 		return nil, err
 	}
+	rules := newRules(cfg.Policy)
+	rules.Policy.AuthservID, rules.Policy.Aliases, rules.Policy.Trusted = id, cfg.AuthservIDAliases, cfg.TrustedNetworks
 	f := filter.Filter{
 		Rules:     rules,
 		Mixed:     filter.Mixed(cfg.Recipients.Mixed),
@@ -32,46 +34,37 @@ func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
 	if len(cfg.Tenants) == 0 {
 		return &f, nil
 	}
-	tenants, err := newTenants(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return f.WithTenants(tenants)
+	return f.WithTenants(newTenants(cfg), func(layers []int) filter.Rules {
+		r := newRules(cfg.PolicyOf(layers...))
+		r.Policy.AuthservID, r.Policy.Aliases, r.Policy.Trusted = rules.Policy.AuthservID, rules.Policy.Aliases, rules.Policy.Trusted
+		return r
+	})
 }
 
-func newTenants(cfg config.Config) ([]filter.Tenant, error) {
+func newTenants(cfg config.Config) []filter.Tenant {
 	var all []filter.Tenant
 	for _, t := range cfg.Tenants {
-		rules, err := newRules(cfg, t.Policy)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, filter.Tenant{Name: t.Name, Recipients: t.Recipients, Rules: rules})
+		all = append(all, filter.Tenant{Name: t.Name, Recipients: t.Recipients, Customers: t.Customers})
 	}
-	return all, nil
+	return all
 }
 
-// newRules makes rules of one policy of the configuration.
-func newRules(cfg config.Config, p config.Policy) (filter.Rules, error) {
-	policy, err := newPolicy(cfg, p)
+// newRules makes rules of one policy of the configuration, but for what is the
+// same for all.
+func newRules(p config.Policy) filter.Rules {
+	policy := newPolicy(p)
 	return filter.Rules{
-		Policy: policy,
-		Voids:  p.SPF.MaxVoidLookups,
-		DKIM:   dkim.Limits{Signatures: p.DKIM.MaxSignatures, MinRSABits: p.DKIM.MinRSABits, DenyTesting: p.DKIM.DenyTesting},
-		DMARC:  dmarc.Options{StrictTreeWalk: p.DMARC.StrictTreeWalk},
-		IPRev:  p.IPRev.Enabled,
-	}, err
+		Policy:       policy,
+		Voids:        p.SPF.MaxVoidLookups,
+		DKIM:         dkim.Limits{Signatures: p.DKIM.MaxSignatures, MinRSABits: p.DKIM.MinRSABits, DenyTesting: p.DKIM.DenyTesting},
+		DMARC:        dmarc.Options{StrictTreeWalk: p.DMARC.StrictTreeWalk},
+		IPRev:        p.IPRev.Enabled || policy.NoReverseName != filter.Accept,
+		SenderDomain: policy.SenderMissing != filter.Accept || policy.SenderNullMX != filter.Accept,
+	}
 }
 
-func newPolicy(cfg config.Config, c config.Policy) (filter.Policy, error) {
-	id, err := authservID(cfg)
-	if err != nil {
-		return filter.Policy{}, err
-	}
+func newPolicy(c config.Policy) filter.Policy {
 	return filter.Policy{
-		AuthservID:      id,
-		Aliases:         cfg.AuthservIDAliases,
-		Trusted:         cfg.TrustedNetworks,
 		Shadow:          c.Mode == "shadow",
 		Author:          action(c.Author),
 		MalformedHeader: action(c.MalformedHeader),
@@ -79,14 +72,25 @@ func newPolicy(cfg config.Config, c config.Policy) (filter.Policy, error) {
 		DMARCQuarantine: action(c.DMARC.Quarantine),
 		SPFFail:         action(c.SPF.Fail),
 		TempError:       action(c.DMARC.TempError),
+		Spoof:           action(c.Spoof),
+		Block:           action(c.Block),
+		Unauthenticated: action(c.Unauthenticated),
+		NoReverseName:   action(c.IPRev.Fail),
+		SenderMissing:   action(c.Sender.Missing),
+		SenderNullMX:    action(c.Sender.NullMX),
+		Lists:           c.Lists,
+		Rollout:         byReason(c.Rollout),
 		Explain:         c.SPF.Explain,
 		HelpURL:         c.HelpURL,
-		Replies:         newReplies(c.Replies),
-	}, nil
+		Replies:         byReason(c.Replies),
+	}
 }
 
 // action reads one of the words that config allows; any other would defer.
 func action(word string) filter.Action {
+	if word == "off" {
+		return filter.Accept
+	}
 	for _, a := range []filter.Action{filter.Accept, filter.Tag, filter.Quarantine, filter.Reject} {
 		if a.String() == word {
 			return a
@@ -95,13 +99,13 @@ func action(word string) filter.Action {
 	return filter.Defer
 }
 
-// newReplies takes texts whose keys config.KnownReplies has seen.
-func newReplies(texts map[string]string) map[filter.Reason]string {
-	replies := map[filter.Reason]string{}
-	for reason, text := range texts {
-		replies[filter.Reason(reason)] = text
+// byReason takes tables whose keys config.KnownReplies and KnownRollouts have seen.
+func byReason[T any](table map[string]T) map[filter.Reason]T {
+	all := map[filter.Reason]T{}
+	for reason, one := range table {
+		all[filter.Reason(reason)] = one
 	}
-	return replies
+	return all
 }
 
 // hostname is our SMTP name.
