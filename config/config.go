@@ -102,6 +102,10 @@ type Config struct {
 	// How much /metrics tells apart.
 	Metrics Metrics `toml:"metrics"`
 
+	// What became of each message, for the console. It holds addresses of people,
+	// as far as the log does. It is off where neither path nor url is set.
+	History History `toml:"history"`
+
 	// The log: JSON on standard error, one line a message and one an event.
 	Log Log `toml:"log"`
 }

@@ -20,6 +20,7 @@ func Default() Config {
 		Policy:     defaultPolicy(),
 		Admin:      defaultAdmin(),
 		Metrics:    Metrics{MaxDomains: 200, MaxTenants: 200},
+		History:    defaultHistory(),
 		Log:        Log{Level: "info"},
 	}
 }

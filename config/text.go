@@ -40,6 +40,8 @@ func checkText(form, s string) error {
 		return checkServer(s)
 	case "path":
 		return checkPath(s)
+	case "postgres":
+		return checkPostgres(s)
 	case "url":
 		return checkURL(s)
 	case "user":

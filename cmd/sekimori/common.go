@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"sekimori/config"
 	"sekimori/filter/dns"
+	"sekimori/filter/history"
 	"sekimori/filter/mail"
 	"sekimori/filter/metrics"
 	"sekimori/filter/proxy"
@@ -19,6 +21,7 @@ type common struct {
 	disk    *mail.Budget
 	partial *proxy.Partial // what LMTP has delivered to some
 	book    *logbook       // nil: messages leave no line
+	history *history.Store
 
 	acme   *authority // nil: off
 	source dns.Source
@@ -34,6 +37,7 @@ func newCommon(cfg config.Config) *common {
 		partial: &proxy.Partial{},
 	}
 	c.resize(cfg)
+	c.history = history.New(time.Now)
 	return c
 }
 

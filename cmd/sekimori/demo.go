@@ -71,6 +71,11 @@ func (f *demoFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer s.close()
+	forget, err := demoHistory(s)
+	if err != nil {
+		return err
+	}
+	defer forget()
 	wrong, err := playAll(s, cases, out)
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	h.server.Done = func(r filter.Record) {
 		h.metrics.Done(r)
 		c.book.message(r)
+		c.history.Add(r)
 	}
 	return h, nil
 }

@@ -68,6 +68,7 @@ func (s *service) renew() (changes, error) {
 	s.common.resize(kept)
 	s.book.set(kept)
 	s.common.watch(kept, h)
+	s.common.keepHistory(kept, s.log)
 	s.desk.set(kept.Admin)
 	s.pprof.Store(kept.Admin.Pprof)
 	s.cfg = kept

@@ -54,6 +54,7 @@ func (s *service) serve(ctx context.Context) error {
 	if err := s.open(cfg); err != nil {
 		return err
 	}
+	s.common.keepHistory(cfg, s.log)
 	for _, l := range s.sockets {
 		s.log.Info("listening", "version", version, "listener", l.name, "address", l.listener.Addr().String(),
 			"upstream", addresses(cfg.Upstream), "mode", cfg.Policy.Mode)
@@ -123,6 +124,7 @@ func (s *service) run(ctx context.Context, cfg config.Config, h *house) error {
 	err := s.wait(ctx)
 	told.stopping()
 	s.end(err)
+	s.common.endHistory()
 	return err
 }
 

@@ -20,6 +20,7 @@ func (c *common) watch(cfg config.Config, h *house) {
 	c.metrics.Show(metrics.State{
 		Memory: c.memory.Used, MemoryLimit: c.memory.Total,
 		Disk: c.disk.Used, DiskLimit: c.disk.Total,
+		History:      c.historyState,
 		Certificates: func() map[string]time.Time { return certificates(cfg, h) },
 	})
 }

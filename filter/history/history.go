@@ -26,6 +26,7 @@ type Options struct {
 	MaxSize      int64         // bytes of SQLite in use, beyond which the oldest rows go; 0: no limit
 	Queue        int64         // bytes of rows that wait to be written; 0: 64 MiB
 	QueryTimeout time.Duration // of one question; 0: 5 s
+	Log          *slog.Logger  // told when the database goes and comes; nil: nobody
 }
 
 // enabled tells whether rows are kept at all.
@@ -38,10 +39,16 @@ func (o Options) queryTimeout() time.Duration {
 	return o.QueryTimeout
 }
 
+func (o Options) log() *slog.Logger {
+	if o.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Log
+}
+
 // Store is a history that lasts as long as the process, while its Options and
 // the database behind it come and go. It is safe for concurrent use.
 type Store struct {
-	log *slog.Logger
 	now func() time.Time
 
 	wish    atomic.Pointer[Options]
@@ -51,7 +58,8 @@ type Store struct {
 	db      atomic.Pointer[database] // nil: not open
 	stats   stats
 
-	once    sync.Once
+	begin   sync.Once
+	finish  sync.Once
 	stop    chan struct{} // closed when Close begins
 	base    context.Context
 	cancel  context.CancelFunc // when Close's time is over
@@ -69,9 +77,9 @@ var ErrUnavailable = errors.New("the history database is not available")
 const intakeSize = 1024
 
 // New begins a history that is off until Configure. now is the clock of day.
-func New(log *slog.Logger, now func() time.Time) *Store {
+func New(now func() time.Time) *Store {
 	s := &Store{
-		log: log, now: now,
+		now:     now,
 		changed: make(chan struct{}, 1),
 		intake:  make(chan filter.Record, intakeSize),
 		stop:    make(chan struct{}),
@@ -79,8 +87,6 @@ func New(log *slog.Logger, now func() time.Time) *Store {
 	s.queue.arrived = make(chan struct{}, 1)
 	s.wish.Store(&Options{})
 	s.base, s.cancel = context.WithCancel(context.Background())
-	s.workers.Go(s.sort)
-	s.workers.Go(s.write)
 	return s
 }
 
@@ -88,7 +94,7 @@ func New(log *slog.Logger, now func() time.Time) *Store {
 // and again until it can be. The error is of an URL that does not parse, and then
 // nothing has changed.
 func (s *Store) Configure(o Options) error {
-	if err := checkURL(o); err != nil {
+	if err := CheckURL(o); err != nil {
 		return err
 	}
 	if *s.wish.Load() == o {
@@ -97,6 +103,12 @@ func (s *Store) Configure(o Options) error {
 	s.queue.resize(o.Queue)
 	s.wish.Store(&o)
 	wake(s.changed)
+	if o.enabled() {
+		s.begin.Do(func() {
+			s.workers.Go(s.sort)
+			s.workers.Go(s.write)
+		})
+	}
 	return nil
 }
 
@@ -173,7 +185,7 @@ func (s *Store) Flush(ctx context.Context) error {
 // Close writes what waits until ctx ends, and drops the rest. It returns soon
 // after ctx, even where the database does not.
 func (s *Store) Close(ctx context.Context) {
-	s.once.Do(func() { close(s.stop) })
+	s.finish.Do(func() { close(s.stop) })
 	defer context.AfterFunc(ctx, s.cancel)()
 	ended := make(chan struct{})
 	go func() { s.workers.Wait(); close(ended) }()

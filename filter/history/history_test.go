@@ -3,7 +3,6 @@ package history
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -50,15 +49,15 @@ func testRecord(n int) filter.Record {
 // openTest begins a history that ends with the test.
 func openTest(t testing.TB, o Options) *Store {
 	t.Helper()
-	s := New(slog.New(slog.DiscardHandler), func() time.Time { return noon().Add(24 * time.Hour) })
-	t.Cleanup(func() { s.Close(within(t, 10*time.Second)) })
+	s := New(func() time.Time { return noon().Add(24 * time.Hour) })
+	t.Cleanup(func() { s.Close(limit(t, 10*time.Second)) })
 	if err := s.Configure(o); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func within(t testing.TB, d time.Duration) context.Context {
+func limit(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	return ctx
@@ -66,7 +65,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 
 func flush(t testing.TB, s *Store) {
 	t.Helper()
-	if err := s.Flush(within(t, 20*time.Second)); err != nil {
+	if err := s.Flush(limit(t, 20*time.Second)); err != nil {
 		t.Fatalf("flush: %v; %+v", err, s.Stats())
 	}
 }

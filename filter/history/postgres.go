@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// checkURL tells in words that hold no password what is wrong with an URL.
-func checkURL(o Options) error {
+// CheckURL tells in words that hold no password what is wrong with an URL.
+func CheckURL(o Options) error {
 	if o.Path != "" || o.URL == "" {
 		return nil
 	}

@@ -98,6 +98,7 @@ func (e *entry) judged(v filter.Verdict) {
 		e.row.Shadow = v.Action.String()
 	}
 	e.row.Reason = v.Reason
+	e.row.Protected, e.row.Technique = clip(v.Protected, maxName), string(v.Technique())
 	for _, t := range v.Tenants[:min(len(v.Tenants), maxNames)] {
 		e.row.Tenants = append(e.row.Tenants, clip(t, maxName))
 	}
@@ -107,7 +108,12 @@ func (e *entry) judged(v filter.Verdict) {
 	e.row.SPF = string(v.Results.SPF.MailFrom.Word)
 	e.row.DKIM = bestSignature(v.Results)
 	e.row.DMARC = string(v.Results.DMARC.Word)
-	e.row.Vouched = v.Results.DMARC.Word == "pass"
+	e.row.Vouched = v.Results.DMARC.Word == "pass" && within(e.row.AuthorDomain, e.row.Protected)
+}
+
+// within tells whether a domain is another or below it; all are within "".
+func within(name, domain string) bool {
+	return domain == "" || name == domain || strings.HasSuffix(name, "."+domain)
 }
 
 // bestSignature is pass if one passes, else the result of the topmost.

@@ -68,7 +68,7 @@ func (w *writer) step() error {
 		}
 	}
 	if w.stats.recovered() {
-		w.log.Info("the history is written again", "database", kind(w.options))
+		w.options.log().Info("the history is written again", "database", kind(w.options))
 	}
 	return w.clean()
 }
@@ -95,7 +95,7 @@ func (w *writer) connect() error {
 	}
 	w.looked = time.Now()
 	w.db.Store(db)
-	w.log.Info("the history is open", "database", kind(w.options))
+	w.options.log().Info("the history is open", "database", kind(w.options))
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (w *writer) put(rows []entry) error {
 		return nil
 	}
 	if unfit(err) {
-		w.log.Warn("a row of the history was refused", "id", rows[0].row.MessageID, "error", clip(err.Error(), 500))
+		w.options.log().Warn("a row of the history was refused", "id", rows[0].row.MessageID, "error", clip(err.Error(), 500))
 		w.discard(Unfit, 1)
 		return nil
 	}
@@ -139,7 +139,7 @@ func (w *writer) failed(err error) {
 		return
 	}
 	if w.stats.failed(err) {
-		w.log.Error("the history cannot be written; mail flows on, rows wait", "database", kind(w.options), "error", clip(err.Error(), 500))
+		w.options.log().Error("the history cannot be written; mail flows on, rows wait", "database", kind(w.options), "error", clip(err.Error(), 500))
 	}
 	if !passing(err) {
 		w.disconnect()
@@ -163,7 +163,7 @@ func (w *writer) setAside(err error) {
 	for _, tail := range []string{"-wal", "-shm"} {
 		_ = os.Rename(w.options.Path+tail, aside+tail) // often there is none
 	}
-	w.log.Error("the history's file is damaged; it was set aside and a new one begins", "file", aside)
+	w.options.log().Error("the history's file is damaged; it was set aside and a new one begins", "file", aside)
 }
 
 func (w *writer) disconnect() {

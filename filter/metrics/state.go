@@ -33,6 +33,9 @@ type History struct {
 	Written uint64
 	Dropped map[string]uint64 // by cause
 	Errors  uint64
+
+	LastWrite time.Time // zero if never
+	Size      int64     // bytes that the database uses; 0 if nobody looked yet
 }
 
 // Show replaces what is asked for.
@@ -108,6 +111,10 @@ func (h History) send(send func(string, float64, ...string)) {
 	send("history_up", truth(h.Up))
 	send("history_queue_rows", float64(h.Queued))
 	send("history_errors_total", float64(h.Errors))
+	send("history_size_bytes", float64(h.Size))
+	if !h.LastWrite.IsZero() {
+		send("history_last_write_timestamp_seconds", seconds(h.LastWrite))
+	}
 	send("history_rows_total", float64(h.Written), "written")
 	for _, cause := range causes() {
 		send("history_rows_total", float64(h.Dropped[cause]), cause)

@@ -124,6 +124,8 @@ func houseTable() []Metric {
 		{"history_queue_rows", Gauge, nil, "rows that wait to be written"},
 		{"history_errors_total", Counter, nil, "errors of the database"},
 		{"history_up", Gauge, nil, "1 if the database answers, or no history is kept"},
+		{"history_last_write_timestamp_seconds", Gauge, nil, "when rows were last written; appears with the first"},
+		{"history_size_bytes", Gauge, nil, "that the database uses for all of them, looked at once a minute"},
 		{"build_info", Gauge, []Label{{"version", nil}, {"goversion", nil}}, "always 1"},
 	}
 }
