@@ -121,10 +121,17 @@ func asciiLabel(l string) (string, error) {
 	// same rules and put together again. The work is bounded by the length above.
 	p := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule())
 	a, err := p.ToASCII(l)
-	if err != nil || !isLabel(a) {
+	if err != nil || !isLabel(a) || !lasts(p, a) {
 		return "", errors.New("domain has a label that is no valid internationalized one")
 	}
 	return a, nil
+}
+
+// lasts: the label is the same when it is read again. The library makes A-labels
+// that it refuses itself, of characters with very many marks.
+func lasts(p *idna.Profile, label string) bool {
+	again, err := p.ToASCII(label)
+	return err == nil && again == label
 }
 
 // vanishes: UTS 46 maps these to nothing, or nobody sees them. The two joiners

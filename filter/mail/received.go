@@ -235,7 +235,13 @@ func (p *receivedParser) tell(words []string) {
 	}
 }
 
-func (p *receivedParser) hello(name string) { p.helo, p.said = name, p.said+1 }
+// hello: a name with a parenthesis may as well end before a comment within.
+func (p *receivedParser) hello(name string) {
+	p.helo, p.said = name, p.said+1
+	if strings.ContainsAny(name, "()") {
+		p.said++
+	}
+}
 
 func (p *receivedParser) pairs(words []string) {
 	for _, w := range words {
