@@ -167,7 +167,8 @@ func bcryptCost(hash string) int {
 // secret tells whether the value of a key is never shown: not in a log, not in
 // what is said about a faulty file.
 func secret(key string) bool {
-	return strings.HasSuffix(key, ".password_hash") || key == "history.url"
+	return strings.HasSuffix(key, ".password_hash") || key == "history.url" ||
+		strings.HasPrefix(key, "protected.source") && strings.HasSuffix(key, ".url")
 }
 
 func checkBcrypt(s string) error {

@@ -95,6 +95,12 @@ type Config struct {
 	// [[tenant]] for each, 10000 at most. All others have that of [policy].
 	Tenants []Tenant `toml:"tenant"`
 
+	// Domains in whose name nobody else may write: your customers' and your own.
+	Protected Protected `toml:"protected"`
+
+	// Allow and block lists in files.
+	Lists Lists `toml:"lists"`
+
 	// The console for people and /metrics, /healthz, /readyz for machines: all of it
 	// read-only.
 	Admin Admin `toml:"admin"`

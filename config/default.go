@@ -18,6 +18,8 @@ func Default() Config {
 		DNS:        defaultDNS(),
 		Recipients: Recipients{Mixed: "split"},
 		Policy:     defaultPolicy(),
+		Protected:  defaultProtected(),
+		Lists:      Lists{MaxEntries: 10000, MaxTotal: 1000000, Interval: Duration(30 * time.Second)},
 		Admin:      defaultAdmin(),
 		Metrics:    Metrics{MaxDomains: 200, MaxTenants: 200},
 		History:    defaultHistory(),

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"time"
 )
 
 // maxTables bounds a list of tables.
@@ -25,6 +26,8 @@ func newTable(list reflect.Value) reflect.Value {
 		return reflect.ValueOf(defaultListener())
 	case reflect.TypeFor[Server]():
 		return reflect.ValueOf(Server{Weight: 1})
+	case reflect.TypeFor[Source]():
+		return reflect.ValueOf(Source{Kind: "list", Interval: Duration(30 * time.Second), Timeout: Duration(10 * time.Second)})
 	case reflect.TypeFor[Tenant]():
 		return reflect.ValueOf(Tenant{Policy: defaultPolicy()})
 	}
