@@ -36,7 +36,7 @@ var outside = map[string][]string{
 	"github.com/prometheus/client_golang": {"cmd/sekimori", "filter/metrics"},
 	"net/http":                            {"cmd/sekimori", "filter/console", "filter/guard", "filter/metrics", "filter/report"},
 	"net/smtp":                            {},
-	"os/exec":                             {},
+	"os/exec":                             {"cmd/sekimori"},
 	"log":                                 {},
 	"database/sql":                        {"filter/history", "filter/sources"},
 	"modernc.org/sqlite":                  {"filter/history", "filter/sources"},

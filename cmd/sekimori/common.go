@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sekimori/config"
+	"sekimori/filter"
 	"sekimori/filter/dns"
 	"sekimori/filter/history"
 	"sekimori/filter/mail"
@@ -23,6 +24,9 @@ type common struct {
 	book    *logbook       // nil: messages leave no line
 	history *history.Store
 
+	live  *filter.Live // protected domains and lists, which outlast houses
+	feeds feeds        // where they come from
+
 	acme   *authority // nil: off
 	source dns.Source
 	asked  string // what source was made of
@@ -35,6 +39,7 @@ func newCommon(cfg config.Config) *common {
 		memory:  mail.NewBudget(0),
 		disk:    mail.NewBudget(0),
 		partial: &proxy.Partial{},
+		live:    &filter.Live{},
 	}
 	c.resize(cfg)
 	c.history = history.New(time.Now)

@@ -23,16 +23,22 @@ func newConfig() *cobra.Command {
 		Use:   "check FILE",
 		Short: "List all that is wrong with a configuration file",
 		Long: `Reads FILE as 'serve' would, certificates and networks included, and lists all
-that is wrong with it at once, each with its line. Nothing is started.
+that is wrong with it at once, each with its line. Nothing is started. The sources
+of protected domains are read, and told with what is wrong in them; a broken one
+is an error where nothing is known of what it had.
 
 Exit status: 0 if the file is good, 1 if it is not, 2 for a wrong command line.`,
 		Example: "  sekimori config check /etc/sekimori.toml",
 		Args:    oneArg("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := loadConfig(args[0]); err != nil {
+			cfg, err := loadConfig(args[0])
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", args[0])
+			if err := trySources(cfg, c.OutOrStdout()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", args[0])
 			return err
 		},
 	})
@@ -42,7 +48,7 @@ Exit status: 0 if the file is good, 1 if it is not, 2 for a wrong command line.`
 // loadConfig reads a configuration and finds what only the program can know as
 // well: unknown reasons, unreadable certificates, a host without a name.
 func loadConfig(file string) (config.Config, error) {
-	return config.Load(file, config.KnownReplies(reasonWords()), config.KnownRollouts(rolloutWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients, checkHistory)
+	return config.Load(file, config.KnownReplies(reasonWords()), config.KnownRollouts(rolloutWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients, checkHistory, checkProtected)
 }
 
 func reasonWords() []string {

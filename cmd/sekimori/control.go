@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,6 +21,7 @@ const defaultControl = "/run/sekimori/control.sock"
 
 func newReload() *cobra.Command {
 	var path string
+	var accept []string
 	c := &cobra.Command{
 		Use:   "reload",
 		Short: "Let a running proxy read its configuration again",
@@ -30,21 +32,25 @@ under which they began.
 
 SIGHUP does the same and tells the log alone.
 
+A source of protected domains that has lost more than half of them keeps them
+all, for it may be broken. --accept NAME says that this source is right.
+
 Exit status: 0 if the file is in force, 1 if not, 2 for a wrong command line.`,
 		Example: "  sekimori reload --control " + defaultControl,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return askControl(c.Context(), path, c.OutOrStdout())
+			return askControl(c.Context(), path, accept, c.OutOrStdout())
 		},
 	}
 	c.Flags().StringVar(&path, "control", defaultControl, "`SOCKET` of the running proxy")
+	c.Flags().StringArrayVar(&accept, "accept", nil, "`NAME` of a source whose lost domains are to go; may be given again")
 	return c
 }
 
 // controlTime is what a reload may take: it waits for the MTA a little.
 const controlTime = time.Minute
 
-func askControl(ctx context.Context, path string, out io.Writer) error {
+func askControl(ctx context.Context, path string, accept []string, out io.Writer) error {
 	var d net.Dialer
 	client := http.Client{Timeout: controlTime, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -55,7 +61,7 @@ func askControl(ctx context.Context, path string, out io.Writer) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sekimori/reload", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sekimori/reload?"+url.Values{"accept": accept}.Encode(), nil)
 	if err != nil {
 		return err
 	}
@@ -87,13 +93,18 @@ func (s *service) listenControl(last context.Context) (remove func()) {
 		return func() {}
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		c, err := s.reload()
 		if err != nil {
 			http.Error(w, "not reloaded, the old configuration stays:\n"+err.Error(), http.StatusConflict)
 			return
 		}
-		_, _ = io.WriteString(w, c.String())
+		words, err := s.accept(r.Context(), r.URL.Query()["accept"])
+		if err != nil {
+			http.Error(w, c.String()+words+err.Error(), http.StatusConflict)
+			return
+		}
+		_, _ = io.WriteString(w, c.String()+words)
 	})
 	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: controlTime, MaxHeaderBytes: 4 << 10}
 	context.AfterFunc(last, func() { _ = server.Close() })

@@ -37,6 +37,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
+	judge.Live = c.live
 	h := &house{filter: judge, common: c, metrics: c.metrics, health: c.health, probed: make(chan struct{}), every: time.Duration(cfg.Upstream.ProbeInterval)}
 	h.server, err = newServer(cfg, c.acme, log, h.metrics)
 	if err != nil {

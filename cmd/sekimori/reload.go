@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -60,12 +61,17 @@ func (s *service) renew() (changes, error) {
 	if err != nil {
 		return changes{}, err
 	}
+	feeds, err := openFeeds(context.Background(), kept, s.common.live, s.log, s.common.feeds)
+	if err != nil {
+		return changes{}, err
+	}
 	doors, err := s.openDoors(kept, &inherited{})
 	if err != nil {
 		return changes{}, err
 	}
 	c := changes{now: config.Diff(s.cfg, kept), later: config.Diff(kept, next)}
 	s.common.resize(kept)
+	s.common.feeds.relieve(feeds)
 	s.book.set(kept)
 	s.common.watch(kept, h)
 	s.common.keepHistory(kept, s.log)

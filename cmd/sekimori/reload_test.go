@@ -237,7 +237,7 @@ func TestControlSocket(t *testing.T) {
 	removeNext := next.listenControl(ctx)
 	remove()
 	var out bytes.Buffer
-	if err := askControl(ctx, path, &out); err == nil || !strings.Contains(err.Error(), "shutting down") {
+	if err := askControl(ctx, path, nil, &out); err == nil || !strings.Contains(err.Error(), "shutting down") {
 		t.Errorf("not the one that came after: %v", err)
 	}
 	removeNext()

@@ -51,9 +51,15 @@ func (s *service) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	feeds, err := openFeeds(ctx, cfg, s.common.live, s.log, s.common.feeds)
+	if err != nil {
+		return err
+	}
 	if err := s.open(cfg); err != nil {
 		return err
 	}
+	s.common.feeds.relieve(feeds)
+	defer s.common.feeds.stop()
 	s.common.keepHistory(cfg, s.log)
 	for _, l := range s.sockets {
 		s.log.Info("listening", "version", version, "listener", l.name, "address", l.listener.Addr().String(),

@@ -21,6 +21,7 @@ func (c *common) watch(cfg config.Config, h *house) {
 		Memory: c.memory.Used, MemoryLimit: c.memory.Total,
 		Disk: c.disk.Used, DiskLimit: c.disk.Total,
 		History:      c.historyState,
+		Sources:      c.feeds.states,
 		Certificates: func() map[string]time.Time { return certificates(cfg, h) },
 	})
 }

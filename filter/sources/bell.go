@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -95,5 +96,50 @@ func ringOne(ear chan struct{}) {
 	select {
 	case ear <- struct{}{}:
 	default:
+	}
+}
+
+// Times of a watch.
+const (
+	firstPause = 100 * time.Millisecond // from a change to the look
+	longPause  = time.Second            // at most, between two looks of which each takes long
+)
+
+// watch has look called at once, whenever something may have changed in the
+// directories, every interval, and for who asks, until ctx ends. look tells when
+// to look again, 0 if there is no need. Under a storm of changes it takes at most
+// a sixth of a processor.
+func watch(ctx context.Context, b *bells, dirs func() []string, every time.Duration, asked chan chan error, look func(answer chan error) time.Duration) {
+	ear := make(chan struct{}, 1)
+	b.listen(dirs(), ear)
+	poll := time.NewTicker(every)
+	defer poll.Stop()
+	pause, at := firstPause, time.Now().Add(firstPause) // what has changed since the first reading is not missed
+	due := time.NewTimer(pause)
+	defer due.Stop()
+	for {
+		var answer chan error
+		select {
+		case <-ctx.Done():
+			return
+		case <-ear:
+			if soon := time.Now().Add(pause); soon.Before(at) {
+				at = soon
+				due.Reset(pause)
+			}
+			continue
+		case answer = <-asked:
+		case <-poll.C:
+		case <-due.C:
+		}
+		start := time.Now()
+		again := look(answer)
+		b.listen(dirs(), ear)
+		pause = min(max(firstPause, 5*time.Since(start)), longPause)
+		if again == 0 {
+			again = time.Hour // the next poll comes before
+		}
+		at = time.Now().Add(max(again, pause))
+		due.Reset(max(again, pause))
 	}
 }

@@ -46,6 +46,16 @@ type Keeper struct {
 // nothing known of them: nothing would protect what is theirs. Nothing is
 // published yet, and before goes on.
 func Open(ctx context.Context, o Options, before *Keeper) (*Keeper, error) {
+	if len(o.Sources) > 0 {
+		if err := copies(o.Copies).open(); err != nil {
+			return nil, fmt.Errorf("the directory of the copies: %w", err)
+		}
+	}
+	return Look(ctx, o, before)
+}
+
+// Look is Open without a trace: it only reads.
+func Look(ctx context.Context, o Options, before *Keeper) (*Keeper, error) {
 	k := &Keeper{options: o, copies: copies(o.Copies), inline: owners{}}
 	for _, s := range o.Inline {
 		d, err := Domain(s)
@@ -53,11 +63,6 @@ func Open(ctx context.Context, o Options, before *Keeper) (*Keeper, error) {
 			return nil, fmt.Errorf("%s: %w", quote(s), err)
 		}
 		k.inline[d] = ""
-	}
-	if len(o.Sources) > 0 {
-		if err := k.copies.open(); err != nil {
-			return nil, fmt.Errorf("the directory of the copies: %w", err)
-		}
 	}
 	faults := make([]error, len(o.Sources))
 	var all sync.WaitGroup
@@ -124,7 +129,7 @@ func (k *Keeper) Start() {
 // Stop ends the reading and the publishing; what is published stays. It does not
 // wait for a file system or a database that does not answer.
 func (k *Keeper) Stop() {
-	if k == nil {
+	if k == nil || k.end == nil {
 		return
 	}
 	k.mu.Lock()
@@ -133,49 +138,13 @@ func (k *Keeper) Stop() {
 	k.end()
 }
 
-// Times of the watch.
-const (
-	firstPause = 100 * time.Millisecond // from a change to the look
-	longPause  = time.Second            // at most, between two looks of which each takes long
-	tellAgain  = time.Hour              // what stays broken
-)
+// tellAgain is how often what stays broken is told.
+const tellAgain = time.Hour
 
-// follow looks at a source whenever it may have changed. Under a storm of changes
-// it takes at most a sixth of a processor.
 func (k *Keeper) follow(ctx context.Context, m *member) {
-	ear := make(chan struct{}, 1)
-	k.bells.listen(m.reader.watched(), ear)
-	poll := time.NewTicker(m.source.Interval)
-	defer poll.Stop()
-	due := time.NewTimer(firstPause) // a change since Open is not missed
-	defer due.Stop()
-	pause, at := firstPause, time.Now().Add(firstPause)
-	for {
-		var answer chan error
-		select {
-		case <-ctx.Done():
-			return
-		case <-ear:
-			if soon := time.Now().Add(pause); soon.Before(at) {
-				at = soon
-				due.Reset(pause)
-			}
-			continue
-		case answer = <-m.asked:
-		case <-poll.C:
-		case <-due.C:
-		}
-		start := time.Now()
-		again := k.once(ctx, m, answer)
-		k.bells.listen(m.reader.watched(), ear)
-		pause = min(max(firstPause, 5*time.Since(start)), longPause)
-		if again == 0 {
-			again = time.Hour // the next poll comes before
-		}
-		again = max(again, pause)
-		at = time.Now().Add(again)
-		due.Reset(again)
-	}
+	watch(ctx, k.bells, m.reader.watched, m.source.Interval, m.asked, func(answer chan error) time.Duration {
+		return k.once(ctx, m, answer)
+	})
 }
 
 // once looks at a source and publishes what is new. It tells when to look again.

@@ -22,6 +22,7 @@ type member struct {
 	problem   error         // why had is not what the source has
 	told      []string      // wrong lines
 	good      time.Time     // when it was last found right
+	errors    uint64        // looks that found it broken
 	again     time.Duration // when to look again; 0: no need
 	unsettled bool          // somebody is writing
 
@@ -68,6 +69,11 @@ func (e errShrunk) Error() string {
 // it, and else unchanged, for so long: a list that is being written anew has only
 // its beginning. What has lost more than half is not believed before Accept.
 func (m *member) take(c content, now time.Time, delay time.Duration) bool {
+	defer func() {
+		if m.problem != nil {
+			m.errors++
+		}
+	}()
 	m.problem, m.again, m.told, m.unsettled = c.broken, c.again, c.told, c.again > 0
 	if c.found == nil {
 		return false
@@ -166,10 +172,11 @@ type Status struct {
 	Problem string    // why these are not what the source has; "" if they are
 	Lines   []string  // the first lines that are wrong in it
 	Good    time.Time // when the source was last found right; zero: never in this process
+	Errors  uint64    // looks that found it broken
 }
 
 func (m *member) status() Status {
-	s := Status{Name: m.source.Name, Kind: m.source.Kind, Domains: len(m.had), Leaving: m.leaving, Lines: m.told, Good: m.good}
+	s := Status{Name: m.source.Name, Kind: m.source.Kind, Domains: len(m.had), Leaving: m.leaving, Lines: m.told, Good: m.good, Errors: m.errors}
 	if m.problem != nil {
 		s.Problem = m.problem.Error()
 	}
