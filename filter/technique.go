@@ -26,23 +26,33 @@ func Techniques() []Technique {
 
 // Technique tells the spoofer's by the facts, whatever was done about it. Where
 // several are used it is the boldest: the order below. What passes DMARC, what
-// the DNS left open and what comes from the operator's own is no attempt: a list
-// may well carry results of ours home, and there they are dropped in silence.
+// the DNS left open, senders whom somebody answers for and the operator's own are
+// no attempt: a list may well carry results of ours home, and there they are
+// dropped in silence.
 func (v Verdict) Technique() Technique {
 	r := v.Results
 	switch {
-	case v.Reason == AuthorMalformed, v.Reason == AuthorMultiple:
-		return MalformedAuthor
-	case !r.Checked, r.Author.Status != mail.AuthorDomain, !v.suspect():
+	case !r.Checked, exempt(v.Reason):
 		return NoTechnique
-	case v.Protected != "":
+	case r.Author.Status == mail.AuthorMalformed, r.Author.Status == mail.AuthorMultiple:
+		return MalformedAuthor
+	case r.impersonates():
 		return OwnDomain
+	case r.Author.Status != mail.AuthorDomain, !v.suspect():
+		return NoTechnique
 	case len(v.Edit.Drop) > 0:
 		return ForgedResults
 	case vouched(r) == nobody:
 		return NoPapers
 	}
 	return Unaligned
+}
+
+// impersonates tells whether a message comes in the name of a protected domain
+// and has nothing at all to show for it.
+func (r Results) impersonates() bool {
+	c, short := shortest(r.Claims)
+	return short && c.Proof == NoProof
 }
 
 // suspect tells whether the author's domain disowns the message: by DMARC, or by

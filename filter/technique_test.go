@@ -35,9 +35,20 @@ func TestTechnique(t *testing.T) {
 		{"the DNS left open whose papers they are", func(v *Verdict) { v.Results.SPF.MailFrom.Word = spf.TempError }, Unaligned},
 		{"no DMARC record, SPF forbids the client", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.None}, SPFFail }, NoPapers},
 		{"no DMARC record and nothing against it", func(v *Verdict) { v.Results.DMARC, v.Reason = dmarc.Result{Word: dmarc.None}, DMARCNone }, NoTechnique},
-		{"in the name of a domain of ours", func(v *Verdict) { v.Protected, v.Edit.Drop = "example.com", []int{0} }, OwnDomain},
+		{"in the name of a domain of ours", func(v *Verdict) {
+			v.Results.Claims, v.Edit.Drop = []Claim{{Place: ProtectedAuthor, Protected: "example.com"}}, []int{0}
+		}, OwnDomain},
+		{"a domain of ours in the display name, behind papers of the spoofer's own", func(v *Verdict) {
+			v.Results.Claims, v.Results.DMARC = []Claim{{Place: ProtectedName, Protected: "example.com"}}, dmarc.Result{Word: dmarc.Pass}
+		}, OwnDomain},
 		{"mail of a domain of ours", func(v *Verdict) {
-			v.Protected, v.Results.DMARC, v.Reason = "example.com", dmarc.Result{Word: dmarc.Pass}, DMARCPass
+			v.Results.Claims, v.Results.DMARC = []Claim{{Protected: "example.com", Proof: ProofPassed}}, dmarc.Result{Word: dmarc.Pass}
+		}, NoTechnique},
+		{"a domain of ours, and the DNS left it open", func(v *Verdict) {
+			v.Results.Claims, v.Results.DMARC = []Claim{{Protected: "example.com", Proof: ProofUnknown}}, dmarc.Result{Word: dmarc.TempError}
+		}, NoTechnique},
+		{"a sender whom the domain's owner lists", func(v *Verdict) {
+			v.Results.Claims, v.Reason = []Claim{{Protected: "example.com", Proof: ProofListed}}, ListedSender
 		}, NoTechnique},
 		{"results of ours, forged", func(v *Verdict) { v.Edit.Drop = []int{0} }, ForgedResults},
 		{"results of ours that come home", func(v *Verdict) {
