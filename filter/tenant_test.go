@@ -2,8 +2,10 @@ package filter
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sekimori/filter/dns"
@@ -254,4 +256,84 @@ func BenchmarkEffect(b *testing.B) {
 	for b.Loop() {
 		f.Effect("somebody@mail.aaaaaaaaa.example")
 	}
+}
+
+// The levels of a recipient, from his customer to his address.
+func TestLayers(t *testing.T) {
+	var asked []string
+	f, err := testFilter(nil).WithTenants([]Tenant{
+		{Name: "boss", Recipients: []string{"boss@shop.acme.example"}},
+		{Name: "acme", Customers: []string{"acme"}, Recipients: []string{"extra.example"}},
+		{Name: "shop", Recipients: []string{"shop.acme.example", "twice.acme.example"}},
+		{Name: "below", Recipients: []string{".acme.example", "twice@twice.acme.example"}},
+		{Name: "all", Recipients: []string{".example"}},
+	}, func(layers []int) Rules {
+		asked = append(asked, fmt.Sprint(layers))
+		return rules(func(r *Rules) { r.Policy.HelpURL = fmt.Sprint(layers) })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Live = &Live{}
+	f.Live.SetDomains(domains(t, map[string]string{"acme.example": "acme", "other.example": "other", "free.test": ""}))
+	for rcpt, want := range map[string]string{
+		"boss@shop.acme.example":   "acme(customer acme) all(.example) below(.acme.example) shop(shop.acme.example) boss(boss@shop.acme.example)",
+		"a@shop.acme.example":      "acme(customer acme) all(.example) below(.acme.example) shop(shop.acme.example)",
+		"a@acme.example":           "acme(customer acme) all(.example)",
+		"a@other.example":          "all(.example)",
+		"a@extra.example":          "all(.example) acme(extra.example)",
+		"twice@twice.acme.example": "acme(customer acme) all(.example) shop(twice.acme.example) below(twice@twice.acme.example)",
+		"a@free.test":              "",
+		"a@b@c":                    "",
+	} {
+		var got []string
+		for _, l := range f.Layers(rcpt) {
+			got = append(got, f.tenants.all[l.Tenant].Name+"("+l.By+")")
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", rcpt, got, want)
+		}
+		f.Effect(rcpt)
+		f.Effect(rcpt)
+	}
+	if len(asked) != 6 {
+		t.Errorf("rules were made for %v", asked)
+	}
+}
+
+// Recipients with lists of their own come in messages of their own, and no list is
+// asked for another's recipient.
+func TestEffectOfLists(t *testing.T) {
+	f := tenantFilter(t, nil, Split)
+	f.Live = &Live{}
+	f.Live.SetDomains(domains(t, map[string]string{"one.example": "one", "two.example": "two", "three.example": "three"}))
+	same := func() bool { return f.Effect("a@one.example") == f.Effect("a@two.example") }
+	if !same() {
+		t.Error("without lists")
+	}
+	f.Live.SetList("one", listOf(t, Entry{Domain: "x.example", Block: true}))
+	if same() || f.Effect("a@two.example") != f.Effect("a@three.example") {
+		t.Error("with a list of the first")
+	}
+	f.Live.SetList("one", nil)
+	f.Live.SetList(EverybodysList, listOf(t, Entry{Domain: "x.example"}))
+	if !same() {
+		t.Error("with everybody's")
+	}
+}
+
+// Rules are made while mail comes, by several at once.
+func TestRulingsAtOnce(t *testing.T) {
+	f := tenantFilter(t, zone(t, testZone), Split)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for _, rcpt := range []string{"a@strict.example", "boss@strict.example", "x@sub.strict.example", "a@nobody.example"} {
+				if f.Effect(rcpt) == "" {
+					t.Error("no effect")
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

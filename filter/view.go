@@ -23,7 +23,7 @@ type View struct {
 	ARC           ARCView      `json:"arc"`
 	DMARC         DMARCView    `json:"dmarc"`
 	Impersonation []string     `json:"impersonation"`
-	Protected     []ClaimView  `json:"protected"` // protected domains in whose name the message comes
+	Claims        []ClaimView  `json:"claims"` // protected domains in whose name the message comes
 	Sender        SenderView   `json:"sender"`
 	Defects       []string     `json:"defects"`
 	Verdict       VerdictView  `json:"verdict"`
@@ -205,7 +205,7 @@ func newView(e mail.Envelope, v Verdict) View {
 		ARC:           ARCView{Result: "none", Sealers: []string{}},
 		DMARC:         newDMARCView(r),
 		Impersonation: []string{},
-		Protected:     newClaimViews(r.Claims),
+		Claims:        newClaimViews(r.Claims),
 		Sender:        SenderView{mailFromDomain(e), string(r.Sender)},
 		Defects:       []string{},
 		Verdict: VerdictView{v.Action.String(), string(v.Reason), v.Shadow, list(v.Tenants), setting(v.Reason), v.Explanation,

@@ -47,7 +47,7 @@ func (c *Case) parse(file, text string) error {
 	return nil
 }
 
-var repeatable = map[string]bool{"config": true, "envelope.rcpt_to": true}
+var repeatable = map[string]bool{"config": true, "protected": true, "entry": true, "envelope.rcpt_to": true}
 
 // split cuts a line into path, operator and text.
 func split(line string) (expectation, error) {
@@ -82,7 +82,7 @@ func (c *Case) directive(e expectation) error {
 // envelope, which is input.
 var sections = map[string]bool{
 	"author": true, "relay": true, "iprev": true, "spf": true, "dkim": true, "arc": true, "dmarc": true, "impersonation": true,
-	"defects": true, "verdict": true, "edit": true, "dns": true,
+	"sender": true, "claims": true, "defects": true, "verdict": true, "edit": true, "dns": true,
 }
 
 // input takes in what is no expectation on the object.
@@ -98,6 +98,10 @@ func (c *Case) input(name, text string) (known bool, err error) {
 		c.Time, err = time.Parse(time.RFC3339, text)
 	case "config":
 		c.Config += text + "\n"
+	case "protected":
+		c.Protected = append(c.Protected, text)
+	case "entry":
+		c.Entries = append(c.Entries, text)
 	case "smtp":
 		c.SMTP = text
 	case "envelope.client_ip":

@@ -154,6 +154,9 @@ func caseFilter(c testdata.Case) (*filter.Filter, error) {
 		return nil, err
 	}
 	judge.Now = func() time.Time { return c.Time }
+	if judge.Live, err = caseLive(c); err != nil {
+		return nil, err
+	}
 	return judge, nil
 }
 
