@@ -20,10 +20,10 @@ type Case struct {
 	EML  []byte // as it comes over the wire
 	Zone []byte // master file; nil: no name exists
 
-	Time     time.Time // the clock of the check
-	Config   string    // TOML laid over the defaults, "" for none
-	Protected []string // protected domains, each with its customer after a blank if it has one
-	Entries   []string // of lists: "LIST allow domain=example.net network=192.0.2.0/24 expires=2026-12-31T00:00:00Z"
+	Time      time.Time // the clock of the check
+	Config    string    // TOML laid over the defaults, "" for none
+	Protected []string  // protected domains, each with its customer after a blank if it has one
+	Entries   []string  // of lists: "LIST allow domain=example.net network=192.0.2.0/24 expires=2026-12-31T00:00:00Z"
 
 	ClientIP string
 	Helo     string
