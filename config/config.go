@@ -112,7 +112,8 @@ type Config struct {
 	// as far as the log does. It is off where neither path nor url is set.
 	History History `toml:"history"`
 
-	// The log: JSON on standard error, one line a message and one an event.
+	// The log: JSON, one line a message and one for what happens to the program.
+	// deploy/log.md tells its fields.
 	Log Log `toml:"log"`
 }
 

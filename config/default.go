@@ -23,7 +23,7 @@ func Default() Config {
 		Admin:      defaultAdmin(),
 		Metrics:    Metrics{MaxDomains: 200, MaxTenants: 200},
 		History:    defaultHistory(),
-		Log:        Log{Level: "info"},
+		Log:        defaultLog(),
 	}
 }
 

@@ -179,10 +179,3 @@ type IPRev struct {
 	// Default: "accept". One of: "accept", "tag", "quarantine", "reject".
 	Fail string `toml:"fail" oneof:"accept|tag|quarantine|reject"`
 }
-
-// Log is the table [log].
-type Log struct {
-	// The least important lines that are written. "info" has one line a message.
-	// Default: "info". One of: "debug", "info", "warn", "error".
-	Level string `toml:"level" oneof:"debug|info|warn|error"`
-}

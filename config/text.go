@@ -38,6 +38,9 @@ func checkText(form, s string) error {
 		return checkDial(s)
 	case "server":
 		return checkServer(s)
+	case "output":
+		_, _, err := Output(s)
+		return err
 	case "path":
 		return checkPath(s)
 	case "postgres":

@@ -148,6 +148,7 @@ func conflicts(c *Config) []conflict {
 	upstreamConflicts(c.Upstream, add)
 	protectedConflicts(c.Protected, add)
 	historyConflicts(c.History, add)
+	logConflicts(c.Log, add)
 	add(c.Spool.MemoryTotal < c.Spool.Memory, "spool.memory_total", "spool.memory", "is less than spool.memory, which is of one message")
 	add(c.DNS.MessageTimeout < c.DNS.Timeout, "dns.message_timeout", "dns.timeout", "is shorter than dns.timeout")
 	return all

@@ -42,7 +42,7 @@ var outside = map[string][]string{
 	"modernc.org/sqlite":                  {"filter/history", "filter/sources"},
 	"github.com/jackc/pgx":                {"filter/history", "filter/sources"},
 	// config, spf and dkim need net only for its types and parsers.
-	"net": {"cmd/sekimori", "config", "filter/dns", "filter/proxy", "filter/milter", "filter/report", "filter/spf", "filter/dkim"},
+	"net": {"cmd/sekimori", "config", "filter/dns", "filter/event", "filter/proxy", "filter/milter", "filter/report", "filter/spf", "filter/dkim"},
 }
 
 type pkg struct {
