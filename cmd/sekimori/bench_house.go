@@ -60,8 +60,12 @@ func benchConfig(f *benchFlags, upstream string) config.Config {
 
 func (b *benchHouse) open(ctx context.Context, cfg config.Config, secure bool, source dns.Source) error {
 	c := newCommon(cfg)
-	c.book = newLogbook(lines(io.Discard)) // the lines cost what they cost in 'serve'
-	c.book.set(cfg)
+	c.book = newLogbook(io.Discard, io.Discard) // the lines cost what they cost in 'serve'
+	sheet, err := c.book.turn(cfg)
+	if err != nil {
+		return err
+	}
+	c.book.put(sheet, cfg)
 	log := c.book.logger()
 	h, err := newHouseIn(c, cfg, source, log)
 	if err != nil {

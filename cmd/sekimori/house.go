@@ -52,6 +52,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 	h.server.ClientName = clientNames(source)
 	h.server.Done = func(r filter.Record) {
 		h.metrics.Done(r)
+		r = c.book.masked(r)
 		c.book.message(r)
 		c.history.Add(r)
 	}

@@ -24,6 +24,7 @@ func (s *service) reload() (changes, error) {
 	defer s.mu.Unlock()
 	told := manager{s.log}
 	told.reloading()
+	s.book.reopen() // whatever comes of the rest: logrotate has moved the file
 	defer told.ready()
 	c, err := s.renew()
 	s.common.metrics.Reloaded(err == nil)
@@ -69,10 +70,15 @@ func (s *service) renew() (changes, error) {
 	if err != nil {
 		return changes{}, err
 	}
+	sheet, err := s.book.turn(kept)
+	if err != nil {
+		closeUnused(doors, s.sockets)
+		return changes{}, err
+	}
 	c := changes{now: config.Diff(s.cfg, kept), later: config.Diff(kept, next)}
 	s.common.resize(kept)
 	s.common.feeds.relieve(feeds)
-	s.book.set(kept)
+	s.book.put(sheet, kept)
 	s.common.watch(kept, h)
 	s.common.keepHistory(kept, s.log)
 	s.desk.set(kept.Admin)

@@ -27,8 +27,8 @@ Sockets that systemd passes (sekimori.socket) are used for the addresses that th
 are bound to; systemd is told when the proxy is ready, reloads and stops, and its
 watchdog is fed as long as connections are accepted.
 
-The log is JSON on standard error, one line a message. Metrics and health are on
-the admin listener.
+The log is JSON, one line a message, on standard error or wherever log.outputs
+says. Metrics and health are on the admin listener.
 
 Exit status: 0 after a shutdown, 1 on trouble (a bad configuration, a port in
 use), 2 for a wrong command line.`,
@@ -38,8 +38,9 @@ use), 2 for a wrong command line.`,
 			if file == "" {
 				return usageError{errors.New("serve wants --config FILE; deploy/sekimori.toml is a sample")}
 			}
-			book := newLogbook(lines(c.ErrOrStderr()))
+			book := newLogbook(c.OutOrStdout(), c.ErrOrStderr())
 			s := &service{file: file, control: control, book: book, log: book.logger()}
+			signal.Ignore(syscall.SIGPIPE) // who reads our log may go: mail does not
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)

@@ -39,8 +39,9 @@ type daemon struct {
 }
 
 type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	flush func() // what is on its way; may be nil
+	mu    sync.Mutex
+	b     bytes.Buffer
 }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
@@ -50,6 +51,9 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 }
 
 func (l *lockedBuffer) String() string {
+	if l.flush != nil {
+		l.flush()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
@@ -74,8 +78,9 @@ shutdown_timeout = "5s"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.file, d.service = file, &service{file: file, book: newLogbook(lines(d.log))}
+	d.file, d.service = file, &service{file: file, book: newLogbook(d.log, d.log)}
 	d.service.log = d.service.book.logger()
+	d.log.flush = d.service.book.flush
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.service.serve(ctx) }()

@@ -41,7 +41,12 @@ func (s *service) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.book.set(cfg)
+	sheet, err := s.book.turn(cfg)
+	if err != nil {
+		return err
+	}
+	s.book.put(sheet, cfg)
+	defer s.book.close()
 	s.common = newCommon(cfg)
 	s.common.book = s.book
 	if s.common.acme, err = newAuthority(cfg.ACME); err != nil {

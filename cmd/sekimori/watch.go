@@ -22,6 +22,7 @@ func (c *common) watch(cfg config.Config, h *house) {
 		Disk: c.disk.Used, DiskLimit: c.disk.Total,
 		History:      c.historyState,
 		Sources:      c.feeds.states,
+		Logs:         c.book.states,
 		Certificates: func() map[string]time.Time { return certificates(cfg, h) },
 	})
 }

@@ -29,6 +29,7 @@ func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
 		Queries:   cfg.DNS.MessageQueries,
 		Relays:    cfg.TrustedRelays,
 		RelayHops: cfg.TrustedRelayHops,
+		Subject:   cfg.Log.Subject,
 		Now:       time.Now,
 	}
 	if len(cfg.Tenants) == 0 {

@@ -22,8 +22,7 @@ type Output struct {
 	Limit   int                            // bytes that may wait, besides as many that are on their way; 4 MiB
 	Delay   time.Duration                  // how long a line may wait for others to go with it; 50 ms
 	Pause   time.Duration                  // after the first failure, doubled up to 128 times that; 100 ms
-	Dropped func(output string, lines int) // told of each line that finds no room; may be nil
-	Missed  func(output string, lines int) // told once there is room again how many it were; may be nil
+	Missed  func(output string, lines int) // told once there is room again how many found none; may be nil
 	Changed func(output string, err error) // told when the place fails, and with nil when it works again; may be nil
 
 	sink sink
@@ -32,7 +31,8 @@ type Output struct {
 
 	mu      sync.Mutex
 	queue   []byte // whole lines
-	missed  int    // dropped and not told yet
+	dropped uint64 // lines in all
+	missed  int    // of these, not told yet
 	failing error  // of the last attempt
 	busy    bool   // lines are on their way
 	hurry   bool   // somebody waits for Flush
@@ -72,17 +72,14 @@ func (o *Output) Write(lines []byte) {
 	o.mu.Lock()
 	room := !o.closing && len(o.queue)+len(lines) <= o.Limit
 	first := len(o.queue) == 0
-	dropped := 0
 	if room {
 		o.queue = append(o.queue, lines...)
 	} else {
-		dropped = bytes.Count(lines, []byte{'\n'})
-		o.missed += dropped
+		n := bytes.Count(lines, []byte{'\n'})
+		o.missed += n
+		o.dropped += uint64(n)
 	}
 	o.mu.Unlock()
-	if dropped > 0 && o.Dropped != nil {
-		o.Dropped(o.Name, dropped)
-	}
 	if room && (first || o.crowded()) {
 		o.nudge()
 	}
@@ -102,6 +99,14 @@ func (o *Output) nudge() {
 	case o.wake <- struct{}{}:
 	default:
 	}
+}
+
+// State tells how many lines were dropped, and what is wrong with the place; nil
+// where the last attempt went well.
+func (o *Output) State() (dropped uint64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropped, o.failing
 }
 
 // Reopen opens the place anew before the next line: after logrotate.
@@ -144,14 +149,11 @@ func (o *Output) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	lost, err := 0, error(nil)
+	var err error
 	o.ask(func() {
-		lost, err = bytes.Count(o.queue, []byte{'\n'}), o.failing
-		o.queue, o.gaveUp = nil, true
+		o.dropped += uint64(bytes.Count(o.queue, []byte{'\n'}))
+		o.queue, o.gaveUp, err = nil, true, o.failing
 	})
-	if o.Dropped != nil && lost > 0 {
-		o.Dropped(o.Name, lost)
-	}
 	return errors.Join(fmt.Errorf("log output %s: not all lines could be written", o.Name), err)
 }
 

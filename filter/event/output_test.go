@@ -74,6 +74,11 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
+func failing(o *Output) bool {
+	_, err := o.State()
+	return err != nil
+}
+
 // Nothing is lost at the end, nothing is doubled, and the order stays.
 func TestOutputEndsInOrder(t *testing.T) {
 	p := &place{}
@@ -118,9 +123,9 @@ func TestOutputIsNotHeldBack(t *testing.T) {
 func TestOutputThatHangs(t *testing.T) {
 	free := make(chan struct{})
 	p := &place{behave: func(_ int, lines []byte) (int, error) { <-free; return len(lines), nil }}
-	var dropped, missed atomic.Int64
+	var missed atomic.Int64
 	o := (&Output{Name: "x", Limit: 10 * len(line(10)), Delay: time.Nanosecond,
-		Dropped: func(_ string, n int) { dropped.Add(int64(n)) }, Missed: func(_ string, n int) { missed.Add(int64(n)) }}).ToWriter(p)
+		Missed: func(_ string, n int) { missed.Add(int64(n)) }}).ToWriter(p)
 	start := time.Now()
 	const all = 1000
 	for range all {
@@ -143,23 +148,24 @@ func TestOutputThatHangs(t *testing.T) {
 		t.Error(err)
 	}
 	came := int64(strings.Count(p.text(), "\n"))
-	if dropped.Load() == 0 || missed.Load() != dropped.Load() || came != all+1-dropped.Load() {
-		t.Errorf("%d dropped, %d told, %d came", dropped.Load(), missed.Load(), came)
+	n, _ := o.State()
+	if dropped := int64(n); dropped == 0 || missed.Load() != dropped || came != all+1-dropped {
+		t.Errorf("%d dropped, %d told, %d came", dropped, missed.Load(), came)
 	}
 }
 
 // The end waits for a dead place as long as it may, and counts what is lost.
 func TestOutputEndsThoughItHangs(t *testing.T) {
 	p := &place{behave: func(int, []byte) (int, error) { return 0, errors.New("dead") }}
-	var dropped atomic.Int64
-	o := (&Output{Name: "x", Pause: time.Millisecond, Dropped: func(_ string, n int) { dropped.Add(int64(n)) }}).ToWriter(p)
+	o := (&Output{Name: "x", Pause: time.Millisecond}).ToWriter(p)
 	o.Write(line(1))
-	await(t, "it fails", func() bool { o.mu.Lock(); defer o.mu.Unlock(); return o.failing != nil })
+	await(t, "it fails", func() bool { return failing(o) })
 	o.Write(line(2))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := o.Close(ctx); err == nil || !strings.Contains(err.Error(), "dead") || dropped.Load() != 1 {
-		t.Errorf("%v, %d dropped", err, dropped.Load())
+	err := o.Close(ctx)
+	if n, _ := o.State(); err == nil || !strings.Contains(err.Error(), "dead") || n != 1 {
+		t.Errorf("%v, %d dropped", err, n)
 	}
 	select {
 	case <-o.done:
@@ -236,7 +242,7 @@ func TestOutputToFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Write(line(1))
-	await(t, "it fails", func() bool { o.mu.Lock(); defer o.mu.Unlock(); return o.failing != nil })
+	await(t, "it fails", func() bool { return failing(o) })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := o.Close(ctx); err == nil || !strings.Contains(err.Error(), "no space left") {
@@ -321,7 +327,7 @@ func TestOutputToSyslogThatGoesAndComes(t *testing.T) {
 	for i := range 100 {
 		o.Write(line(i))
 	}
-	await(t, "it fails", func() bool { o.mu.Lock(); defer o.mu.Unlock(); return o.failing != nil })
+	await(t, "it fails", func() bool { return failing(o) })
 	again, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -350,7 +356,7 @@ func TestOutputToSyslogOverTLS(t *testing.T) {
 	s.TLS = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "logs.example.net"}
 	stranger := (&Output{Pause: time.Millisecond}).ToSyslog(s)
 	stranger.Write(line(2))
-	await(t, "it refuses", func() bool { stranger.mu.Lock(); defer stranger.mu.Unlock(); return stranger.failing != nil })
+	await(t, "it refuses", func() bool { return failing(stranger) })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := stranger.Close(ctx); err == nil || !strings.Contains(err.Error(), "certificate") || r.count() != 1 {

@@ -93,6 +93,7 @@ func (m *Metrics) setUpState() {
 		"source_up", "source_loaded_timestamp_seconds", "source_entries", "source_errors_total",
 		"history_up", "history_queue_rows", "history_errors_total", "history_rows_total",
 		"history_last_write_timestamp_seconds", "history_size_bytes",
+		"log_up", "log_dropped_total",
 	} {
 		rows = append(rows, m.row(name))
 	}

@@ -52,6 +52,7 @@ func testState() State {
 		Sources: func() []Source {
 			return []Source{{Name: "panel", Up: true, Loaded: time.Unix(50, 0), Entries: 3, Errors: 1}}
 		},
+		Logs: func() []Log { return []Log{{Output: "stderr", Up: true, Dropped: 1}} },
 		History: func() History {
 			return History{Up: true, Queued: 2, Written: 5, Dropped: map[string]uint64{"unfit": 1}, LastWrite: time.Unix(60, 0), Size: 4096}
 		},

@@ -15,6 +15,7 @@ type State struct {
 	Certificates        func() map[string]time.Time // when each ends, by its file or its name
 	Sources             func() []Source
 	History             func() History
+	Logs                func() []Log
 }
 
 // Source is one source of protected domains or of lists.
@@ -24,6 +25,13 @@ type Source struct {
 	Loaded  time.Time
 	Entries int
 	Errors  uint64
+}
+
+// Log is one output of the log.
+type Log struct {
+	Output  string // of the configuration
+	Up      bool
+	Dropped uint64
 }
 
 // History is the state of the verdict rows.
@@ -91,6 +99,12 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if s.Sources != nil {
 		for _, one := range s.Sources() {
 			one.send(send)
+		}
+	}
+	if s.Logs != nil {
+		for _, one := range s.Logs() {
+			send("log_up", truth(one.Up), one.Output)
+			send("log_dropped_total", float64(one.Dropped), one.Output)
 		}
 	}
 	if s.History != nil {

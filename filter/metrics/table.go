@@ -126,6 +126,8 @@ func houseTable() []Metric {
 		{"history_up", Gauge, nil, "1 if the database answers, or no history is kept"},
 		{"history_last_write_timestamp_seconds", Gauge, nil, "when rows were last written; appears with the first"},
 		{"history_size_bytes", Gauge, nil, "that the database uses for all of them, looked at once a minute"},
+		{"log_up", Gauge, []Label{{"output", nil}}, "1 if this output of the log takes lines, or has had none to take"},
+		{"log_dropped_total", Counter, []Label{{"output", nil}}, "lines that found no room because the output is slow or gone"},
 		{"build_info", Gauge, []Label{{"version", nil}, {"goversion", nil}}, "always 1"},
 	}
 }
