@@ -50,7 +50,7 @@ func testRecord(n int) filter.Record {
 func openTest(t testing.TB, o Options) *Store {
 	t.Helper()
 	s := New(func() time.Time { return noon().Add(24 * time.Hour) })
-	t.Cleanup(func() { s.Close(limit(t, 10*time.Second)) })
+	t.Cleanup(func() { s.Close(limit(t, time.Second)) })
 	if err := s.Configure(o); err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +73,7 @@ func flush(t testing.TB, s *Store) {
 // onBoth runs a test on an empty SQLite and on an empty PostgreSQL.
 func onBoth(t *testing.T, test func(*testing.T, Options)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, Options{Path: filepath.Join(t.TempDir(), "history.db")}) })
+	t.Run("postgresql", func(t *testing.T) { test(t, Options{URL: newURL(t)}) })
 }
 
 func ids(rows []Row) []string {
