@@ -64,7 +64,7 @@ Start with 'sekimori demo': it needs no set-up and no network.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newReload(), newCheck(), newDomain(), newDemo(), newBench(), newConfig(), newImpact(), newAdmin(), newHealth(), newVersion())
+	root.AddCommand(newServe(), newReload(), newCheck(), newDomain(), newDemo(), newBench(), newConfig(), newPolicyCommand(), newImpact(), newAdmin(), newHealth(), newVersion())
 	return root
 }
 
