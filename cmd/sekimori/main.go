@@ -36,9 +36,12 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	err := root.Execute()
 	var usage usageError
 	var faults *config.Error
+	var state status
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &state):
+		return int(state)
 	case errors.As(err, &usage):
 		fmt.Fprintf(errs, "sekimori: %v\nTry 'sekimori --help'.\n", err)
 		return exitUsage
