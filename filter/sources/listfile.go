@@ -22,14 +22,14 @@ type listText struct {
 
 // entryText is one table of it.
 type entryText struct {
-	Domain  string    `toml:"domain"`
-	Address string    `toml:"address"`
-	Signer  string    `toml:"signer"`
-	Unsafe  string    `toml:"unsafe"`
-	Network string    `toml:"network"`
-	Expires time.Time `toml:"expires"`
-	Author  string    `toml:"author"`
-	Note    string    `toml:"note"`
+	Domain          string    `toml:"domain"`
+	Address         string    `toml:"address"`
+	DKIM            string    `toml:"dkim"`
+	Unauthenticated string    `toml:"unauthenticated"`
+	Network         string    `toml:"network"`
+	Expires         time.Time `toml:"expires"`
+	Author          string    `toml:"author"`
+	Note            string    `toml:"note"`
 }
 
 // maxDepth bounds brackets within brackets: a list needs two.
@@ -69,7 +69,7 @@ func parseListFile(data []byte, limit int) ([]filter.Entry, error) {
 func (e entryText) entry(word string) (filter.Entry, error) {
 	entry := filter.Entry{
 		Block: word == "block", Sender: word == "sender",
-		Domain: e.Domain, Address: e.Address, Signer: e.Signer, Unsafe: e.Unsafe,
+		Domain: e.Domain, Address: e.Address, Signer: e.DKIM, Unsafe: e.Unauthenticated,
 		Expires: e.Expires, Author: e.Author, Note: e.Note,
 	}
 	if e.Network != "" {

@@ -22,14 +22,14 @@ author = "alice"
 note = "our [[newsletter]] # service"
 
 [[allow]]
-unsafe = "scanner@office.example"
+unauthenticated = "scanner@office.example"
 expires = 2027-01-01T00:00:00Z
 
 [[block]]
 address = "spammer@freemail.example"
 
 [[sender]]
-signer = "esp.example"
+dkim = "esp.example"
 network = "2001:db8::25"
 `
 
@@ -64,7 +64,7 @@ func TestParseListFileRefuses(t *testing.T) {
 		"wrong type":       {"[[allow]]\ndomain = 7\n", "line 2: "},
 		"no network":       {"[[block]]\nnetwork = \"10.0.0.0/33\"\n", `line 1: "10.0.0.0/33" is no network`},
 		"nobody":           {"[[allow]]\ndomain = \"a.example\"\n\n[[block]]\nnote = \"x\"\n", "line 4: it names nobody"},
-		"two":              {"[[allow]]\ndomain = \"a.example\"\nsigner = \"b.example\"\n", "line 1: it names two"},
+		"two":              {"[[allow]]\ndomain = \"a.example\"\ndkim = \"b.example\"\n", "line 1: it names two"},
 		"everybody":        {"[[allow]]\ndomain = \"com\"\n", "line 1: a public suffix"},
 		"every address":    {"[[allow]]\nnetwork = \"0.0.0.0/0\"\n", "every address there is"},
 		"too many":         {strings.Repeat("[[allow]]\ndomain = \"a.example\"\n", 11), "has more than 10 entries"},
