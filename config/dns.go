@@ -4,7 +4,9 @@ import "time"
 
 // DNS is the table [dns].
 type DNS struct {
-	// Resolvers, the best first: addresses, with a port if it is not 53.
+	// Resolvers, the best first: addresses, with a port if it is not 53. When one
+	// takes longer than it mostly does, the next is asked as well, and the first
+	// answer counts; one that is dead or much slower than others comes last.
 	// A validating resolver on the same host is best. [] takes those of
 	// /etc/resolv.conf. Example: ["127.0.0.1", "192.0.2.53:5353", "[2001:db8::53]:53"]
 	// Default: [].
@@ -14,8 +16,7 @@ type DNS struct {
 	// Default: "2s". Limits: "100ms" to "30s".
 	Timeout Duration `toml:"timeout" min:"100ms" max:"30s"`
 
-	// How often one question is asked before it counts as a timeout; each time
-	// the next server is tried.
+	// How often each server is asked one question before that counts as a timeout.
 	// Default: 3. Limits: 1 to 10.
 	Attempts int `toml:"attempts" min:"1" max:"10"`
 
@@ -50,6 +51,13 @@ type DNS struct {
 	// 8020), and do not ask.
 	// Default: true.
 	NXDomainCut bool `toml:"nxdomain_cut"`
+
+	// Ask in letters of random case, and want the same back: a forger has to
+	// guess them too ("0x20"). A resolver that does not give them back is asked as
+	// ever, once that was found out by TCP. Of use where the way to the resolver
+	// is not our own.
+	// Default: false.
+	CaseRandomization bool `toml:"case_randomization"`
 
 	// Believe the resolvers when they say that an answer is signed (the AD bit,
 	// RFC 4035 section 3.2.3). Only where nobody can stand between us and them.

@@ -66,6 +66,9 @@ func (c *common) build(cfg config.Config, log *slog.Logger) (*house, error) {
 	}
 	h, err := newHouseIn(c, cfg, source, log)
 	if err == nil {
+		if asked != c.asked {
+			retire(c.source)
+		}
 		c.source, c.asked = source, asked
 	}
 	return h, err

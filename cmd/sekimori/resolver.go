@@ -16,6 +16,7 @@ func newResolver(cfg config.Config) (dns.Source, error) {
 	client.Timeout = time.Duration(cfg.DNS.Timeout)
 	client.Attempts = cfg.DNS.Attempts
 	client.TrustAD = cfg.DNS.TrustAD
+	client.MixCase = cfg.DNS.CaseRandomization
 	if cfg.DNS.CacheMemory == 0 {
 		return client, nil
 	}
@@ -28,6 +29,27 @@ func newCache(d config.DNS, source dns.Source) *dns.Cache {
 	cache.Prefetch = d.Prefetch
 	cache.Cut = d.NXDomainCut
 	return cache
+}
+
+// cacheStats tells of the cache in front of the servers, if there is one.
+func cacheStats(source dns.Source) func() (dns.Stats, bool) {
+	return func() (dns.Stats, bool) {
+		if cache, ok := source.(*dns.Cache); ok {
+			return cache.Stats(), true
+		}
+		return dns.Stats{}, false
+	}
+}
+
+// retire closes the sockets of a resolver that no house will ask any more. Those
+// that still do, until their last message, open their own.
+func retire(source dns.Source) {
+	if cache, ok := source.(*dns.Cache); ok {
+		source = cache.Source
+	}
+	if client, ok := source.(*dns.Client); ok {
+		client.Close()
+	}
 }
 
 func newClient(servers []string) (*dns.Client, error) {

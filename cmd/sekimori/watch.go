@@ -23,6 +23,7 @@ func (c *common) watch(cfg config.Config, h *house) {
 		History:      c.historyState,
 		Sources:      c.feeds.states,
 		Logs:         c.book.states,
+		Cache:        cacheStats(h.filter.Resolver),
 		Certificates: func() map[string]time.Time { return certificates(cfg, h) },
 	})
 }

@@ -3,13 +3,11 @@ package dns
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mdns "github.com/miekg/dns"
@@ -18,18 +16,23 @@ import (
 // Client asks resolvers on the network. NewClient or SystemClient makes one;
 // the fields may be changed before its first question.
 type Client struct {
-	Servers  []netip.AddrPort // recursive resolvers, best first
+	Servers  []netip.AddrPort // recursive resolvers; of those that do equally well, the first is asked first
 	Timeout  time.Duration    // of one try by UDP, and once more by TCP; 2 s
 	Attempts int              // rounds through Servers; 3
 	InFlight int              // questions at once, the others wait; 512
 	// TrustAD: the servers validate (DNSSEC), and the way to them is safe, so
 	// that their AD bit means something (RFC 6840 section 5.7).
 	TrustAD bool
-	ID      func() uint16 // makes message ids; a cryptographic generator
+	// MixCase asks in letters of random case, and wants the same back: the more
+	// letters a name has, the more a forger has to guess. A server that does
+	// not give them back is found out by TCP, and asked as ever then.
+	MixCase bool
+	Random  func(p []byte) // fills p; a cryptographic generator
 
-	first  atomic.Int64 // index of the server that is asked first
-	limit  sync.Once
-	places chan struct{}
+	limit   sync.Once
+	places  chan struct{}
+	begin   sync.Once
+	runners []*server
 }
 
 // NewClient takes addresses of resolvers: "192.0.2.1", "[2001:db8::1]:53".
@@ -90,13 +93,30 @@ func (c *Client) attempts() int {
 	return c.Attempts
 }
 
-func (c *Client) newID() uint16 {
-	if c.ID == nil {
-		var b [2]byte
-		_, _ = rand.Read(b[:]) // never fails
-		return binary.BigEndian.Uint16(b[:])
+func (c *Client) random(p []byte) {
+	if c.Random == nil {
+		_, _ = rand.Read(p) // never fails
+		return
 	}
-	return c.ID()
+	c.Random(p)
+}
+
+func (c *Client) servers() []*server {
+	c.begin.Do(func() {
+		for _, s := range c.Servers {
+			c.runners = append(c.runners, &server{address: s.String()})
+		}
+	})
+	return c.runners
+}
+
+// Close closes the sockets that no question uses. A later one opens its own,
+// which closes by itself after a few seconds: whoever still holds the client may
+// go on.
+func (c *Client) Close() {
+	for _, s := range c.servers() {
+		s.close()
+	}
 }
 
 // taken holds one element for each question in flight, so that a flood of mail
@@ -143,54 +163,11 @@ func (c *Client) Query(ctx context.Context, q Question) Answer {
 	}
 }
 
-// ask goes through the servers until one knows. Later rounds are for those that
-// were silent; what a server said once it would say again. The server that knew
-// after another was silent is asked first from then on.
-func (c *Client) ask(ctx context.Context, on *chain) (best Answer, more bool) {
-	n := len(c.Servers)
-	first := int(c.first.Load()) % n
-	failed := make([]Answer, n)
-	for i := range n * c.attempts() {
-		at := (first + i) % n
-		if failed[at].Outcome != "" && failed[at].Outcome != Timeout {
-			continue
-		}
-		step := *on
-		a, more := c.try(ctx, c.Servers[at], &step)
-		if more || conclusive(a.Outcome) {
-			if i > 0 && failed[first].Outcome == Timeout {
-				c.first.Store(int64(at))
-			}
-			*on = step
-			return a, more
-		}
-		failed[at] = a
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return worst(failed), false
-}
-
-// worst is the failure that tells most, with what every server said.
-func worst(failed []Answer) (a Answer) {
-	var said []string
-	for _, f := range failed {
-		if f.Err != nil {
-			said = append(said, f.Server+": "+f.Err.Error())
-		}
-		if telling(f.Outcome) > telling(a.Outcome) {
-			a = f
-		}
-	}
-	a.Err = errors.New(strings.Join(said, "; "))
-	return a
-}
-
-func (c *Client) try(ctx context.Context, server netip.AddrPort, step *chain) (Answer, bool) {
-	m, err := c.exchange(ctx, server, step, true)
+// try asks one server.
+func (c *Client) try(ctx context.Context, s *server, step *chain) (Answer, bool) {
+	m, err := c.exchange(ctx, s, step, true)
 	if err == nil && aged(m.Rcode) {
-		m, err = c.exchange(ctx, server, step, false)
+		m, err = c.exchange(ctx, s, step, false)
 	}
 	var a Answer
 	var more bool
@@ -203,7 +180,7 @@ func (c *Client) try(ctx context.Context, server netip.AddrPort, step *chain) (A
 		a, more = step.read(m)
 	}
 	a.Secure = a.Secure && c.TrustAD
-	a.Server = server.String()
+	a.Server = s.address
 	return a, more
 }
 

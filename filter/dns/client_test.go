@@ -154,7 +154,7 @@ func TestClientGarbage(t *testing.T) {
 	}
 	cut := garbage(func(p []byte) []byte { return p[:len(p)-3] })
 	noise := garbage(func(p []byte) []byte {
-		for i := 12; i < len(p); i++ {
+		for i := 12 + len(question.Name) + 2 + 4; i < len(p); i++ {
 			p[i] = 0xbf
 		}
 		return p
@@ -196,7 +196,12 @@ func TestClientTruncated(t *testing.T) {
 	})
 	expect(t, clientOf(t, mute).Query(t.Context(), question), Timeout, "")
 
-	wrong := answering(t, 0, good(t), func(m *mdns.Msg, tcp bool) { m.Truncated = !tcp; m.Question[0].Name = "p.x." })
+	wrong := answering(t, 0, good(t), func(m *mdns.Msg, tcp bool) {
+		m.Truncated = !tcp
+		if tcp {
+			m.Question[0].Name = "p.x."
+		}
+	})
 	expect(t, clientOf(t, wrong).Query(t.Context(), question), Malformed, "")
 }
 
@@ -270,7 +275,7 @@ func TestClientAttempts(t *testing.T) {
 		return [][]byte{pack(t, answerTo(q, 0, good(t)), tcp, nil)}
 	})
 	c := clientOf(t, third)
-	c.Timeout, c.Attempts = 50*time.Millisecond, 3
+	c.Timeout, c.Attempts = 500*time.Millisecond, 3
 	expect(t, c.Query(t.Context(), question), Found, "good")
 	fails := answering(t, mdns.RcodeServerFailure, nil, nil)
 	c = clientOf(t, fails)

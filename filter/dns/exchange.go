@@ -7,170 +7,168 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
+	"sync"
 	"time"
 
 	mdns "github.com/miekg/dns"
 )
 
-const (
-	// udpSize is what we say that we can take: it passes every path in one piece
-	// (RFC 9715 section 3.2 names 1400 as the most, DNS flag day 2020 this).
-	udpSize = 1232
-	// maxStrays is how many packets that do not fit are passed over before UDP
-	// is given up: somebody guesses ids (RFC 5452 section 9.2).
-	maxStrays = 32
-)
-
-var (
-	errUnreadable = errors.New("the answer cannot be read")
-	errTruncated  = errors.New("truncated")
-	errSilence    = errors.New("no answer in time")
-	errStrays     = errors.New("too many packets that do not belong to the question")
-)
-
-// inquiry is a question on the wire, and the measure of what belongs to it.
-type inquiry struct {
-	id     uint16
-	name   string
-	qtype  uint16
-	packed []byte
-}
-
-func newInquiry(id uint16, c *chain, edns, ad bool) (inquiry, error) {
-	q := inquiry{id: id, name: c.name, qtype: typeCode(c.wanted)}
-	m := mdns.Msg{
-		MsgHdr: mdns.MsgHdr{Id: id, RecursionDesired: true, AuthenticatedData: ad},
-		// RFC 1034 section 3.1: the trailing dot makes it absolute; no search list (DN-10).
-		Question: []mdns.Question{{Name: present(c.name), Qtype: q.qtype, Qclass: mdns.ClassINET}},
-	}
-	if edns {
-		m.SetEdns0(udpSize, false)
-	}
-	var err error
-	q.packed, err = m.Pack()
-	return q, err
-}
-
-// read takes a packet apart. Not mine: it answers something else, or nothing.
-func (q *inquiry) read(p []byte) (m *mdns.Msg, mine bool, err error) {
-	const header, response, truncated = 12, 0x80, 0x02
-	if len(p) < header || binary.BigEndian.Uint16(p) != q.id || p[2]&response == 0 {
-		return nil, false, nil
-	}
-	if p[2]&truncated != 0 {
-		return nil, true, errTruncated // what is there is not looked at: half a record set is a wrong one
-	}
-	m = new(mdns.Msg)
-	if err := m.Unpack(p); err != nil {
-		return nil, true, fmt.Errorf("%w: %w", errUnreadable, err)
-	}
-	if !q.echoed(m) {
-		return nil, false, nil
-	}
-	if int(binary.BigEndian.Uint16(p[6:])) != len(m.Answer) {
-		return nil, true, fmt.Errorf("%w: it holds fewer records than it says", errUnreadable)
-	}
-	return m, true, nil
-}
-
-// echoed: the reply repeats our question (RFC 5452 section 9.1). Servers that
-// refuse may leave it out.
-func (q *inquiry) echoed(m *mdns.Msg) bool {
-	if len(m.Question) == 0 {
-		return m.Rcode != mdns.RcodeSuccess && m.Rcode != mdns.RcodeNameError
-	}
-	if len(m.Question) != 1 || m.Opcode != mdns.OpcodeQuery {
-		return false
-	}
-	name, ok := parseName(m.Question[0].Name)
-	return ok && name == q.name && m.Question[0].Qtype == q.qtype && m.Question[0].Qclass == mdns.ClassINET
-}
-
 // exchange asks one server: by UDP, and by TCP when the answer does not fit
 // (RFC 7766 section 5) or UDP cannot be trusted.
-func (c *Client) exchange(ctx context.Context, server netip.AddrPort, step *chain, edns bool) (*mdns.Msg, error) {
-	q, err := newInquiry(c.newID(), step, edns, c.TrustAD)
-	if err != nil {
-		return nil, err
-	}
-	m, err := overUDP(ctx, c.timeout(), server, q)
-	if !errors.Is(err, errTruncated) && !errors.Is(err, errStrays) {
+func (c *Client) exchange(ctx context.Context, s *server, step *chain, edns bool) (*mdns.Msg, error) {
+	f := form{edns: edns, ad: c.TrustAD, letter: c.MixCase && !s.folds.Load(), random: c.random}
+	q := newInquiry(step, f)
+	m, err := c.overUDP(ctx, s, &q)
+	if !errors.Is(err, errTruncated) && !errors.Is(err, errStrays) && !errors.Is(err, errCase) {
 		return m, err
 	}
-	m, errTCP := overTCP(ctx, c.timeout(), server, q)
-	if errTCP != nil {
-		return nil, fmt.Errorf("%w, then TCP: %w", err, errTCP)
+	m, how, errTCP := c.overTCP(ctx, s, &q)
+	switch {
+	case errTCP == nil:
+		// Nobody else can speak by TCP: the server itself changes the letters.
+		if how == otherCase {
+			s.folds.Store(true)
+		}
+		return m, nil
+	case errors.Is(err, errCase) && ctx.Err() == nil:
+		// It has no TCP by which to find out, so this question is put as ever.
+		f.letter = false
+		q = newInquiry(step, f)
+		return c.overUDP(ctx, s, &q)
 	}
-	return m, nil
+	return nil, fmt.Errorf("%w, then TCP: %w", err, errTCP)
 }
 
-func overUDP(ctx context.Context, timeout time.Duration, server netip.AddrPort, q inquiry) (*mdns.Msg, error) {
-	// Each question has a socket of its own: a new random port (RFC 5452 section 9.2).
-	conn, hangUp, err := dial(ctx, "udp", server, timeout)
+func (c *Client) overUDP(ctx context.Context, s *server, q *inquiry) (*mdns.Msg, error) {
+	start := time.Now()
+	l, call, err := s.ask(ctx, q, c.random)
 	if err != nil {
-		return nil, err
-	}
-	defer hangUp()
-	if _, err := conn.Write(q.packed); err != nil {
+		s.unanswered(time.Now())
 		return nil, plain(err)
 	}
-	packet := make([]byte, 4096)
-	for range maxStrays {
-		n, err := conn.Read(packet)
-		if err != nil {
-			return nil, plain(err)
+	late := time.NewTimer(c.timeout())
+	defer late.Stop()
+	select {
+	case p := <-call.got:
+		switch {
+		case p.err != nil:
+			s.unanswered(time.Now())
+			return nil, p.err
+		case p.fit == otherCase:
+			return nil, errCase
 		}
-		if m, mine, err := q.read(packet[:n]); mine {
-			return m, err
-		}
+		s.answered(time.Since(start))
+		return q.read(p.data)
+	case <-late.C:
+		s.unanswered(time.Now())
+	case <-ctx.Done():
 	}
-	return nil, errStrays
+	l.leave(call)
+	return nil, errSilence
 }
 
-func overTCP(ctx context.Context, timeout time.Duration, server netip.AddrPort, q inquiry) (*mdns.Msg, error) {
-	conn, hangUp, err := dial(ctx, "tcp", server, timeout)
+// overTCP asks on the connection that was left over, or on a new one.
+func (c *Client) overTCP(ctx context.Context, s *server, q *inquiry) (*mdns.Msg, fit, error) {
+	q.name(freshID(c.random))
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	if conn := s.idle.take(); conn != nil {
+		if m, how, err := s.converse(ctx, conn, q); err == nil {
+			return m, how, nil
+		}
+		// RFC 7766 section 6.2.4: servers may close at any time.
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return nil, err
+		return nil, stranger, plain(err)
 	}
-	defer hangUp()
-	// RFC 7766 section 8: the length goes into the same segment.
-	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(q.packed))), q.packed...)); err != nil {
-		return nil, plain(err)
-	}
-	var length [2]byte
-	if _, err := io.ReadFull(conn, length[:]); err != nil {
-		return nil, plain(err)
-	}
-	packet := make([]byte, binary.BigEndian.Uint16(length[:]))
-	if _, err := io.ReadFull(conn, packet); err != nil {
-		return nil, plain(err)
-	}
-	m, mine, err := q.read(packet)
-	if err == nil && !mine {
+	return s.converse(ctx, conn, q)
+}
+
+// converse asks one question on a connection. In good order, it is kept.
+func (s *server) converse(ctx context.Context, conn net.Conn, q *inquiry) (*mdns.Msg, fit, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	p, err := overStream(conn, q)
+	how := q.fits(p)
+	if err == nil && how == stranger {
 		err = fmt.Errorf("%w: it belongs to another question", errUnreadable)
 	}
+	if !stop() || err != nil {
+		_ = conn.Close()
+	} else {
+		s.idle.put(conn)
+	}
+	if err != nil {
+		return nil, stranger, plain(err)
+	}
+	m, err := q.read(p)
 	if errors.Is(err, errTruncated) {
 		err = fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	return m, err
+	return m, how, err
 }
 
-// dial opens a connection that lives no longer than timeout and ctx.
-func dial(ctx context.Context, network string, server netip.AddrPort, timeout time.Duration) (net.Conn, func(), error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, server.String())
-	if err != nil {
-		cancel()
-		return nil, nil, plain(err)
+func overStream(conn net.Conn, q *inquiry) ([]byte, error) {
+	// RFC 7766 section 8: the length goes into the same segment.
+	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(q.packed))), q.packed...)); err != nil {
+		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return conn, func() {
-		stop()
-		cancel()
+	var length [2]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return nil, err
+	}
+	p := make([]byte, binary.BigEndian.Uint16(length[:]))
+	_, err := io.ReadFull(conn, p)
+	return p, err
+}
+
+// idle is a TCP connection to one server that waits for its next question
+// (RFC 7766 section 6.2.1), for a short while.
+type idle struct {
+	mu   sync.Mutex
+	conn net.Conn
+	life *time.Timer
+}
+
+const idleTime = 5 * time.Second
+
+func (i *idle) take() net.Conn {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	conn := i.conn
+	if conn != nil {
+		i.life.Stop()
+	}
+	i.conn = nil
+	return conn
+}
+
+func (i *idle) put(conn net.Conn) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.conn != nil {
 		_ = conn.Close()
-	}, nil
+		return
+	}
+	i.conn = conn
+	i.life = time.AfterFunc(idleTime, func() { i.drop(conn) })
+}
+
+// drop closes the connection if it is still the one that waits.
+func (i *idle) drop(conn net.Conn) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.conn == conn {
+		i.conn = nil
+		_ = conn.Close()
+	}
+}
+
+func (i *idle) close() {
+	if conn := i.take(); conn != nil {
+		_ = conn.Close()
+	}
 }
 
 // plain says in a word what a socket's error is; the address stands beside it anyway.

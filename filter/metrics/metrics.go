@@ -91,6 +91,7 @@ func (m *Metrics) setUpState() {
 		"spool_memory_bytes", "spool_memory_limit_bytes", "spool_disk_bytes", "spool_disk_limit_bytes",
 		"certificate_expiry_timestamp_seconds",
 		"source_up", "source_loaded_timestamp_seconds", "source_entries", "source_errors_total",
+		"dns_cache_entries", "dns_cache_bytes", "dns_cache_evictions_total", "dns_prefetches_total",
 		"history_up", "history_queue_rows", "history_errors_total", "history_rows_total",
 		"history_last_write_timestamp_seconds", "history_size_bytes",
 		"log_up", "log_dropped_total",

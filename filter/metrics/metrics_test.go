@@ -53,6 +53,9 @@ func testState() State {
 			return []Source{{Name: "panel", Up: true, Loaded: time.Unix(50, 0), Entries: 3, Errors: 1}}
 		},
 		Logs: func() []Log { return []Log{{Output: "stderr", Up: true, Dropped: 1}} },
+		Cache: func() (dns.Stats, bool) {
+			return dns.Stats{Entries: 3, Bytes: 4096, Evictions: 1, Prefetches: 2}, true
+		},
 		History: func() History {
 			return History{Up: true, Queued: 2, Written: 5, Dropped: map[string]uint64{"unfit": 1}, LastWrite: time.Unix(60, 0), Size: 4096}
 		},
@@ -164,6 +167,7 @@ func TestCounts(t *testing.T) {
 		`sekimori_panics_total`:                                                                           "2",
 		`sekimori_certificate_expiry_timestamp_seconds{certificate="/etc/cert.pem"}`:                      "100",
 		`sekimori_source_loaded_timestamp_seconds{source="panel"}`:                                        "50",
+		`sekimori_dns_cache_bytes`:                                                                        "4096",
 		`sekimori_history_rows_total{result="written"}`:                                                   "5",
 		`sekimori_history_rows_total{result="queue_full"}`:                                                "0",
 		`sekimori_history_rows_total{result="unfit"}`:                                                     "1",
@@ -182,7 +186,7 @@ func TestSeriesAreThereBeforeTheFirstEvent(t *testing.T) {
 	text := page(t, m, "text/plain")
 	for _, row := range m.table {
 		closed := !slices.ContainsFunc(row.Labels, func(l Label) bool { return l.Values == nil })
-		asked := slices.ContainsFunc([]string{"spool_", "source_", "history_", "certificate_expiry"}, func(s string) bool {
+		asked := slices.ContainsFunc([]string{"spool_", "dns_cache_", "dns_prefetches_", "source_", "history_", "certificate_expiry"}, func(s string) bool {
 			return strings.HasPrefix(row.Name, namespace+s)
 		})
 		if closed && !asked && !strings.Contains(text, "\n"+row.Name) {

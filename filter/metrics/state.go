@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sekimori/filter/dns"
 )
 
 // State is what is not counted here but asked for whenever somebody scrapes.
@@ -16,6 +18,7 @@ type State struct {
 	Sources             func() []Source
 	History             func() History
 	Logs                func() []Log
+	Cache               func() (s dns.Stats, ok bool) // of the DNS; not ok: there is none
 }
 
 // Source is one source of protected domains or of lists.
@@ -96,6 +99,11 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			send("certificate_expiry_timestamp_seconds", seconds(ends), name)
 		}
 	}
+	if s.Cache != nil {
+		if stats, ok := s.Cache(); ok {
+			sendCache(stats, send)
+		}
+	}
 	if s.Sources != nil {
 		for _, one := range s.Sources() {
 			one.send(send)
@@ -110,6 +118,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if s.History != nil {
 		s.History().send(send)
 	}
+}
+
+func sendCache(s dns.Stats, send func(string, float64, ...string)) {
+	send("dns_cache_entries", float64(s.Entries))
+	send("dns_cache_bytes", float64(s.Bytes))
+	send("dns_cache_evictions_total", float64(s.Evictions))
+	send("dns_prefetches_total", float64(s.Prefetches))
 }
 
 func (s Source) send(send func(string, float64, ...string)) {

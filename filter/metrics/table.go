@@ -89,6 +89,10 @@ func dnsTable() []Metric {
 	return []Metric{
 		{"dns_queries_total", Counter, []Label{{"type", dnsTypes()}, {"outcome", dnsOutcomes()}, {"source", dnsSources()}}, "source: network, cache, stale (beyond its time, because the network failed)"},
 		{"dns_duration_seconds", Histogram, []Label{{"type", dnsTypes()}}, "of what the cache could not answer"},
+		{"dns_cache_entries", Gauge, nil, "answers in the cache"},
+		{"dns_cache_bytes", Gauge, nil, "memory that they take, with what was read in them, of `dns.cache_memory`"},
+		{"dns_cache_evictions_total", Counter, nil, "answers that had to go before their time, for lack of room"},
+		{"dns_prefetches_total", Counter, nil, "answers in demand that were asked for again before their end"},
 	}
 }
 
