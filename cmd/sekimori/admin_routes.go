@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/pprof"
+	"slices"
 
 	"sekimori/filter/guard"
 )
@@ -19,11 +20,11 @@ func (s *service) machineRoutes() []guard.Route {
 
 // peopleRoutes are all pages of the admin listener.
 func (s *service) peopleRoutes() []guard.Route {
-	return append([]guard.Route{
+	return slices.Concat([]guard.Route{
 		{Path: "/metrics", For: guard.Machines, Handler: s.common.metrics.Handler()},
 		{Path: "/healthz", For: guard.Probes, Handler: page("ok", s.common.health.alive, false)},
 		{Path: "/readyz", For: guard.Probes, Handler: page("ready", s.common.health.ready, false)},
-	}, s.pprofRoutes()...)
+	}, s.consoleRoutes(), s.pprofRoutes())
 }
 
 // pprofRoutes are there only while admin.pprof is true.

@@ -144,7 +144,7 @@ func TestAdminUsersOfADaemon(t *testing.T) {
 			t.Errorf("%s of %s as %q: %d, want %d", c.path, c.at, c.name, got, c.want)
 		}
 	}
-	if !strings.Contains(d.log.String(), `"msg":"admin access","who":"","client":"127.0.0.1","method":"GET","path":"/metrics","status":401`) {
+	if !regexp.MustCompile(`"admin access".*"sekimori.who":"","sekimori.client":"127.0.0.1","sekimori.method":"GET","sekimori.path":"/metrics","sekimori.status":401`).MatchString(d.log.String()) {
 		t.Error("the log does not tell of the refusal")
 	}
 	text, err := os.ReadFile(d.file)

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sekimori/config"
+	"sekimori/filter"
 	"sekimori/filter/dns"
 	"sekimori/testdata"
 )
@@ -24,6 +25,7 @@ import (
 type demoFlags struct {
 	once          bool
 	listen, admin string
+	every         time.Duration
 }
 
 func newDemo() *cobra.Command {
@@ -35,7 +37,7 @@ func newDemo() *cobra.Command {
 of its own, all in this process: no network, no set-up. A sender plays cases
 through it, spoofs, lists, forwarders and honest mail, and a table tells what
 became of each. Then the proxy goes on serving, for mail of your own, until it is
-interrupted.
+interrupted; the cases go on coming, so that the console has something to show.
 
 Exit status: 0; with --once 1 if a case did not go as expected; 2 for a wrong
 command line.`,
@@ -48,7 +50,8 @@ command line.`,
 	}
 	c.Flags().BoolVar(&f.once, "once", false, "play the cases and end")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:2525", "`ADDRESS:PORT` for mail of your own")
-	c.Flags().StringVar(&f.admin, "admin", "127.0.0.1:9925", "`ADDRESS:PORT` for /metrics")
+	c.Flags().StringVar(&f.admin, "admin", "127.0.0.1:9925", "`ADDRESS:PORT` for the console and /metrics")
+	c.Flags().DurationVar(&f.every, "every", 2*time.Second, "`TIME` between two of the cases that go on being played; 0 plays them once")
 	return c
 }
 
@@ -76,6 +79,9 @@ func (f *demoFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer forget()
+	if err := protectDemo(s.house.common.live); err != nil {
+		return err
+	}
 	wrong, err := playAll(s, cases, out)
 	if err != nil {
 		return err
@@ -87,7 +93,37 @@ func (f *demoFlags) run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "\nAll %d cases went as expected.\n", len(cases))
 		return nil
 	}
+	if f.every > 0 {
+		again, err := openStageIn(ctx, s.house.common, cfg, zone, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		defer again.close()
+		go again.repeat(ctx, cases, f.every)
+	}
 	return f.serve(ctx, s, out)
+}
+
+// protectDemo makes the victims of the cases ours.
+func protectDemo(live *filter.Live) error {
+	d, err := filter.NewDomains(map[string]string{"bank.example": "bank", "shop.example": "shop", "news.example": "", "example.com": ""})
+	live.SetDomains(d)
+	return err
+}
+
+// repeat plays one case after the other until ctx ends, spoofs as often as the
+// rest. What comes of them was told already.
+func (s *stage) repeat(ctx context.Context, cases []testdata.Case, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_, _ = s.play(cases[i%len(cases)])
+		}
+	}
 }
 
 // playAll prints a row a case and counts those that went wrong.
@@ -161,6 +197,7 @@ or write a message into a file and let it explain itself:
 
     sekimori check --ip 203.0.113.9 --helo mx.example.org --from you@example.org FILE
 
+Console: http://%[3]s/
 Metrics: http://%[3]s/metrics   Health: http://%[3]s/readyz
 Ctrl-C ends it.
 `, host, port, admin.Addr())

@@ -55,6 +55,7 @@ func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logge
 		r = c.book.masked(r)
 		c.book.message(r)
 		c.history.Add(r)
+		c.asking.note(r, time.Now())
 	}
 	return h, nil
 }

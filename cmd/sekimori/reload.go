@@ -28,6 +28,7 @@ func (s *service) reload() (changes, error) {
 	defer told.ready()
 	c, err := s.renew()
 	s.common.metrics.Reloaded(err == nil)
+	s.readings.add(err, c)
 	if err != nil {
 		s.log.Error("the configuration was not reloaded, the old one stays", "file", s.file, "error", err.Error())
 		return changes{}, err
@@ -84,6 +85,7 @@ func (s *service) renew() (changes, error) {
 	s.desk.set(kept.Admin)
 	s.pprof.Store(kept.Admin.Pprof)
 	s.cfg = kept
+	s.show(kept, h)
 	s.relieve(h, doors)
 	return c, nil
 }

@@ -21,12 +21,14 @@ type service struct {
 	log     *slog.Logger
 	book    *logbook // what log writes into
 
-	common  *common
-	sockets []*socket
-	watched atomic.Pointer[[]*socket] // the same, for who does not wait for a reload
-	desk    desk
-	pprof   atomic.Bool
-	trouble chan error // what ends the service
+	common   *common
+	sockets  []*socket
+	watched  atomic.Pointer[[]*socket] // the same, for who does not wait for a reload
+	desk     desk
+	pprof    atomic.Bool
+	inForce  atomic.Pointer[inForce]
+	readings readings
+	trouble  chan error // what ends the service
 
 	mu       sync.Mutex // one reload at a time
 	cfg      config.Config
@@ -113,6 +115,8 @@ func (s *service) run(ctx context.Context, cfg config.Config, h *house) error {
 	defer end()
 	s.trouble = make(chan error, 1)
 	s.cfg = cfg
+	s.show(cfg, h)
+	s.readings.add(nil, changes{})
 	s.common.health.accepting = s.accepting
 	doors := s.sockets
 	s.watched.Store(&doors)

@@ -44,12 +44,17 @@ type judged struct {
 
 // openStage builds it; cfg's upstream is the stage's own MTA.
 func openStage(ctx context.Context, cfg config.Config, source dns.Source, log *slog.Logger) (*stage, error) {
+	return openStageIn(ctx, newCommon(cfg), cfg, source, log)
+}
+
+// openStageIn builds it beside others that share the counters and the history.
+func openStageIn(ctx context.Context, c *common, cfg config.Config, source dns.Source, log *slog.Logger) (*stage, error) {
 	mta, err := startDemoMTA()
 	if err != nil {
 		return nil, err
 	}
 	cfg.Upstream = cfg.Upstream.At(mta.listen.Addr().String())
-	h, err := newHouse(cfg, source, log)
+	h, err := newHouseIn(c, cfg, source, log)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +125,7 @@ func (s *stage) play(c testdata.Case) (played, error) {
 	if err != nil {
 		return played{}, err
 	}
+	s.watch(judge)
 	s.judge.Store(judge)
 	defer s.judge.Store(s.house.filter)
 	s.takeJudged()
@@ -137,6 +143,13 @@ func (s *stage) play(c testdata.Case) (played, error) {
 	}
 	p.differences, err = p.compare(c)
 	return p, err
+}
+
+// watch has a case's filter see which protected domain a message names, as the
+// house does, and decide nothing by it: the case expects to be judged by the
+// papers of its sender alone.
+func (s *stage) watch(judge *filter.Filter) {
+	judge.Live, judge.Rules.Policy.Spoof = s.house.common.live, filter.Accept
 }
 
 // caseFilter is the core as the case wants it: its zone, its clock, its policy.

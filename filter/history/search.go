@@ -21,6 +21,7 @@ type Query struct {
 	Outcome   string
 	Action    string // that was done
 	Shadow    string // action that would have been done
+	AnyShadow bool   // only what would have been treated otherwise
 	Reason    string
 	Tenant    string
 	Protected string // domain
@@ -170,7 +171,7 @@ func (q Query) columns(c *conditions) {
 	c.equal("v.action", q.Action)
 	c.equal("v.reason", q.Reason)
 	c.equal("v.node", q.Node)
-	if q.Shadow != "" {
+	if q.Shadow != "" || q.AnyShadow {
 		c.add("v.shadow <> ''") // the index is of such rows only
 		c.equal("v.shadow", q.Shadow)
 	}
