@@ -23,7 +23,6 @@ type common struct {
 	partial *proxy.Partial // what LMTP has delivered to some
 	book    *logbook       // nil: messages leave no line
 	history *history.Store
-	live    *filter.Live // protected domains and lists, which outlast houses
 	asking  asking
 
 	live  *filter.Live // protected domains and lists, which outlast houses

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +16,7 @@ import (
 	"sekimori/filter/dmarc"
 	"sekimori/filter/dns"
 	"sekimori/filter/guard"
+	"sekimori/filter/sources"
 )
 
 // inForce is what the console tells of the configuration in force.
@@ -23,11 +24,16 @@ type inForce struct {
 	cfg      config.Config
 	filter   *filter.Filter
 	resolver dns.Source
+	sources  func() []sources.Status
+	expiry   func() map[string]time.Time // of certificates
 }
 
 // show is called whenever another configuration is in force.
 func (s *service) show(cfg config.Config, h *house) {
-	s.inForce.Store(&inForce{cfg, h.filter, h.filter.Resolver})
+	feeds := s.common.feeds
+	s.inForce.Store(&inForce{cfg, h.filter, h.filter.Resolver, func() []sources.Status {
+		return append(feeds.domains.Snapshot(), feeds.lists.Snapshot()...)
+	}, func() map[string]time.Time { return certificates(cfg, h) }})
 }
 
 // readings remembers what came of the last readings of the configuration.
@@ -100,20 +106,73 @@ func (s *service) consoleRoutes() []guard.Route {
 
 // consoleHealth looks at nothing that could keep it waiting.
 func (s *service) consoleHealth() []console.Health {
+	at := s.inForce.Load()
 	all := []console.Health{
 		health1("process", s.common.health.alive()),
 		health1("upstream", s.common.health.ready()),
 		s.common.asking.health(time.Now()),
 		historyHealth(s.common.history.Stats()),
-		{Part: "sources", State: console.Off},
+		sourcesHealth(at.sources(), s.common.live.Domains().Len()),
 	}
-	if n := s.common.live.Domains().Len(); n > 0 {
-		all[len(all)-1] = console.Health{Part: "sources", State: console.Good, Words: fmt.Sprint(n)}
-	}
+	all = append(all, certificatesHealth(at.expiry(), time.Now())...)
 	if words := s.readings.failed(); words != "" {
 		all = append(all, console.Health{Part: "reload", State: console.Warn, Words: words})
 	}
 	return all
+}
+
+// sourcesHealth is of all sources together; the page of rules has each.
+func sourcesHealth(all []sources.Status, domains int) console.Health {
+	h := console.Health{Part: "sources", State: console.Good, Words: strconv.Itoa(domains)}
+	if domains == 0 && len(all) == 0 {
+		return console.Health{Part: "sources", State: console.Off}
+	}
+	for _, s := range all {
+		if s.Problem != "" {
+			h.State, h.Words = console.Warn, s.Name+": "+s.Problem
+		}
+	}
+	return h
+}
+
+func sourceHealth(all []sources.Status) []console.Health {
+	var list []console.Health
+	for _, s := range all {
+		h := console.Health{Part: s.Name, State: console.Good, Words: strings.Join(append([]string{strconv.Itoa(s.Domains)}, s.Lines...), "; ")}
+		if s.Problem != "" {
+			h.State, h.Words = console.Warn, s.Problem
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// Times before the end of a certificate at which it is worth a look, and trouble.
+const (
+	certificateSoon = 14 * 24 * time.Hour
+	certificateLate = 3 * 24 * time.Hour
+)
+
+// certificatesHealth is of the one that ends first; nothing without any.
+func certificatesHealth(all map[string]time.Time, now time.Time) []console.Health {
+	var first time.Time
+	name := ""
+	for n, end := range all {
+		if name == "" || end.Before(first) {
+			first, name = end, n
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	h := console.Health{Part: "certificate", State: console.Good, Words: first.UTC().Format("2006-01-02 15:04 UTC") + " " + name}
+	switch left := first.Sub(now); {
+	case left < certificateLate:
+		h.State = console.Bad
+	case left < certificateSoon:
+		h.State = console.Warn
+	}
+	return []console.Health{h}
 }
 
 func health1(part string, err error) console.Health {
@@ -146,7 +205,7 @@ const tenantsShown = 100
 
 func (s *service) consolePolicy() console.Policy {
 	at := s.inForce.Load()
-	p := console.Policy{Shadow: at.cfg.Policy.Mode == "shadow", Settings: config.Diff(config.Default(), at.cfg), Domains: s.common.live.Domains().Len()}
+	p := console.Policy{Shadow: at.cfg.Policy.Mode == "shadow", Settings: config.Diff(config.Default(), at.cfg), Domains: s.common.live.Domains().Len(), Sources: sourceHealth(at.sources())}
 	p.Reloads, p.Loaded = s.readings.list()
 	values := map[string]string{}
 	for _, one := range at.cfg.Settings() {
