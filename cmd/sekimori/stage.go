@@ -145,11 +145,13 @@ func (s *stage) play(c testdata.Case) (played, error) {
 	return p, err
 }
 
-// watch has a case's filter see which protected domain a message names, as the
-// house does, and decide nothing by it: the case expects to be judged by the
-// papers of its sender alone.
+// watch has a case's filter see which of the house's protected domains a message
+// names, if there are any, and decide nothing by it: the case expects to be judged
+// by the papers of its sender alone.
 func (s *stage) watch(judge *filter.Filter) {
-	judge.Live, judge.Rules.Policy.Spoof = s.house.common.live, filter.Accept
+	if live := s.house.common.live; live.Domains().Len() > 0 {
+		judge.Live, judge.Rules.Policy.Spoof = live, filter.Accept
+	}
 }
 
 // caseFilter is the core as the case wants it: its zone, its clock, its policy.
