@@ -98,9 +98,6 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	judge.Now = func() time.Time { return now }
-	if judge.Live, err = lookLive(c.Context(), cfg, c.ErrOrStderr()); err != nil {
-		return err
-	}
 	if err := together(judge, env.Rcpts); err != nil {
 		return usageError{err}
 	}
@@ -264,7 +261,7 @@ func readMessage(in io.Reader, name string, env mail.Envelope, cfg config.Config
 	if err != nil {
 		return nil, fmt.Errorf("reading the message: %w", err)
 	}
-	return readMail(env, data, cfg)
+	return mail.Read(env, bytes.NewReader(textLines(data)), spoolOptions(cfg))
 }
 
 // textLines gives a text file the line ends of mail: LF throughout becomes

@@ -35,15 +35,12 @@ func openFeeds(ctx context.Context, cfg config.Config, live *filter.Live, log *s
 	if err != nil {
 		return feeds{}, fmt.Errorf("protected: %w", err)
 	}
-	return feeds{domains, newLists(cfg, live, log, before.lists)}, nil
-}
-
-func newLists(cfg config.Config, live *filter.Live, log *slog.Logger, before *sources.Lists) *sources.Lists {
-	return sources.NewLists(sources.ListOptions{
+	lists := sources.NewLists(sources.ListOptions{
 		Customers: cfg.Lists.Customers, Shared: cfg.Lists.Shared,
 		MaxEntries: cfg.Lists.MaxEntries, MaxTotal: cfg.Lists.MaxTotal, Interval: time.Duration(cfg.Lists.Interval),
 		Live: live, Log: log, Now: time.Now,
-	}, before)
+	}, before.lists)
+	return feeds{domains, lists}, nil
 }
 
 // relieve puts next in place of f.

@@ -62,6 +62,12 @@ func (l *lockedBuffer) String() string {
 // startDaemon waits until it listens; extra is added to its configuration.
 func startDaemon(t *testing.T, upstream, extra string) *daemon {
 	t.Helper()
+	return startDaemonOn(t, serveZone, upstream, extra)
+}
+
+// startDaemonOn has a zone of its own.
+func startDaemonOn(t *testing.T, zone, upstream, extra string) *daemon {
+	t.Helper()
 	d := &daemon{addr: freeAddr(t), admin: freeAddr(t), log: &lockedBuffer{}}
 	file := filepath.Join(t.TempDir(), "sekimori.toml")
 	door := fmt.Sprintf("listener.address = %q", d.addr)
@@ -74,7 +80,7 @@ upstream.address = %q
 dns.servers = [%q]
 admin.address = %q
 shutdown_timeout = "5s"
-%s`, door, upstream, serveDNS(t, serveZone), d.admin, extra)
+%s`, door, upstream, serveDNS(t, zone), d.admin, extra)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

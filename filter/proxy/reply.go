@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/emersion/go-smtp"
 
@@ -46,8 +44,7 @@ func wrap(s string, n int) []string {
 	for len(s) > n {
 		cut := strings.LastIndexByte(s[:n], ' ')
 		if cut <= 0 {
-			for cut = n; cut > 1 && !utf8.RuneStart(s[cut]); cut-- {
-			}
+			cut = n
 		}
 		parts = append(parts, s[:cut])
 		s = strings.TrimLeft(s[cut:], " ")
@@ -55,11 +52,10 @@ func wrap(s string, n int) []string {
 	return append(parts, s)
 }
 
-// printable replaces whatever cannot be printed. Beyond ASCII there is something
-// only in the reply of a verdict, and there only where the client said SMTPUTF8.
+// printable replaces whatever is not printable ASCII.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == utf8.RuneError {
+		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
