@@ -27,31 +27,32 @@ func postmap(program string) sources.Postmap {
 		words := &bounded{limit: 4096}
 		cmd.Stdout, cmd.Stderr = out, words
 		switch err := cmd.Run(); {
-		case ctx.Err() != nil:
-			return nil, fmt.Errorf("%s did not end in time: %w", program, ctx.Err())
 		case out.over:
 			return nil, fmt.Errorf("%s: %w", program, errTooMuch)
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%s did not end in time: %w", program, ctx.Err())
 		case err != nil:
-			said, _, _ := strings.Cut(words.String(), "\n")
+			said, _, _ := strings.Cut(words.kept.String(), "\n")
 			return nil, fmt.Errorf("%w: %.300q", err, said)
 		}
-		return out.Bytes(), nil
+		return out.kept.Bytes(), nil
 	}
 }
 
 var errTooMuch = errors.New("printed too much")
 
-// bounded keeps so much of what is written and fails beyond.
+// bounded keeps so much of what is written and fails beyond. The buffer is no
+// embedded one: that would offer io.Copy a way past the bound.
 type bounded struct {
-	bytes.Buffer
+	kept  bytes.Buffer
 	limit int64
 	over  bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if int64(b.Len()+len(p)) > b.limit {
+	if int64(b.kept.Len()+len(p)) > b.limit {
 		b.over = true
 		return 0, errTooMuch
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
