@@ -108,8 +108,8 @@ type Config struct {
 	// How much /metrics tells apart.
 	Metrics Metrics `toml:"metrics"`
 
-	// What became of each message, for the console. It holds addresses of people,
-	// as far as the log does. It is off where neither path nor url is set.
+	// What became of each message, for the console. It holds addresses of people
+	// as far as log.personal lets it. It is off where neither path nor url is set.
 	History History `toml:"history"`
 
 	// The log: JSON, one line a message and one for what happens to the program.

@@ -13,7 +13,7 @@ import (
 )
 
 // MaxFile bounds a configuration file in bytes.
-const MaxFile = 1 << 20
+const MaxFile = 4 << 20
 
 // Check is a further condition that only the program can know, such as whether
 // a file can be read. Its problems name a Key; Load and Parse find the place.

@@ -29,9 +29,13 @@ func zone(t *testing.T, text string) *dns.Zone {
 	return z
 }
 
-func read(t *testing.T, mailFrom, text string) *mail.Message {
+func read(t testing.TB, mailFrom, text string) *mail.Message {
 	t.Helper()
-	env := mail.Envelope{ID: "id1", Client: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.com", MailFrom: mailFrom}
+	return readWith(t, mail.Envelope{ID: "id1", Client: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.com", MailFrom: mailFrom}, text)
+}
+
+func readWith(t testing.TB, env mail.Envelope, text string) *mail.Message {
+	t.Helper()
 	m, err := mail.Read(env, strings.NewReader(text), mail.Options{})
 	if err != nil {
 		t.Fatal(err)

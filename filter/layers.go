@@ -138,6 +138,27 @@ func (f *Filter) ownLists(r *ruling, customer string) []string {
 	return all
 }
 
+// Lists names the lists that are asked about senders of mail to a recipient, in
+// the order in which they are.
+func (f *Filter) Lists(rcpt string) []string {
+	all := f.ownLists(f.ruling(rcpt))
+	if f.Live.List(EverybodysList).Len() > 0 {
+		all = append(all, EverybodysList)
+	}
+	return all
+}
+
+// Owner tells in which protected domain a recipient is, and whose that is; both
+// are "" if in none.
+func (f *Filter) Owner(rcpt string) (protected, customer string) {
+	_, domain, ok := splitRecipient(rcpt)
+	if !ok {
+		return "", ""
+	}
+	protected, customer, _ = f.Live.Domains().Owner(domain)
+	return protected, customer
+}
+
 // Effect tells which recipients one message may have together: those for which
 // it is the same. In mode Split all their rules are the same, and their lists; in
 // the others still those by which facts are found, of which a message has but one

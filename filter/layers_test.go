@@ -195,6 +195,9 @@ func varFaults(d *ast.GenDecl) []string {
 	for _, s := range d.Specs {
 		v := s.(*ast.ValueSpec)
 		for i, name := range v.Names {
+			if sel, ok := v.Type.(*ast.SelectorExpr); ok && fmt.Sprint(sel.X)+"."+sel.Sel.Name == "embed.FS" {
+				continue // read-only
+			}
 			sentinel := strings.HasPrefix(strings.ToLower(name.Name), "err")
 			if name.Name == "_" || sentinel || i < len(v.Values) && fixed(v.Values[i]) || embedded(v.Type) {
 				continue

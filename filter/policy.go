@@ -47,6 +47,7 @@ type Policy struct {
 	Explain bool              // put the domain's own explanation behind a refusal for SPF (RFC 7208 section 6.2)
 	HelpURL string            // ends each refusal; "" for none
 	Replies map[Reason]string // texts in place of ours; see Reply
+	Texts   Texts             // likewise, after Replies; those beyond ASCII are for clients that said SMTPUTF8
 }
 
 // Decide judges by the facts alone: no I/O, no clock.

@@ -100,9 +100,7 @@ func textOf(r Reason) text {
 }
 
 // DefaultReplies gives the reply texts for which an operator can set his own,
-// by reason. {client}, {domain} (of the author), {domains}, {sender} (of MAIL
-// FROM), {policy}, {owner} (of it), {advice}, {spf}, {dkim}, {fault}, {trouble},
-// {id} and {help} stand for facts.
+// by reason. The names of factNames in braces stand for facts.
 func DefaultReplies() map[Reason]string {
 	all := map[Reason]string{}
 	for _, r := range Reasons() {
@@ -120,9 +118,7 @@ func (p *Policy) reply(a Action, reason Reason, m *mail.Message, r Results) Repl
 		return Reply{Code: 250, Enhanced: "2.0.0"}
 	}
 	t := textOf(reason)
-	if own := p.Replies[reason]; own != "" {
-		t.reply = own
-	}
+	t.reply = p.wordsFor(reason, m.Envelope.SMTPUTF8)
 	if a == Defer && t.code/100 != 4 {
 		t.code, t.enhanced = 451, "4.7.0"
 	}
@@ -132,6 +128,9 @@ func (p *Policy) reply(a Action, reason Reason, m *mail.Message, r Results) Repl
 	}
 	if !strings.Contains(t.reply, "{id}") {
 		body += p.reference(m)
+	}
+	if !isASCII(t.reply) {
+		return Reply{Code: t.code, Enhanced: t.enhanced, Text: cleanUTF8(body, maxReply)}
 	}
 	return Reply{Code: t.code, Enhanced: t.enhanced, Text: clean(body, maxReply)}
 }

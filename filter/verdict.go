@@ -74,7 +74,7 @@ func (a Action) rank() int {
 type Reply struct {
 	Code     int    // 250, 4yz or 5yz
 	Enhanced string // "5.7.26"
-	Text     string // printable ASCII, one line or lines divided by "\n"
+	Text     string // printable ASCII, one line or lines divided by "\n"; UTF-8 where the client said SMTPUTF8
 }
 
 // Edit changes a header on the way to the MTA: data, so that every door can

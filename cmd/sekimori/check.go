@@ -98,6 +98,9 @@ func (f *checkFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	judge.Now = func() time.Time { return now }
+	if judge.Live, err = lookLive(c.Context(), cfg, c.ErrOrStderr()); err != nil {
+		return err
+	}
 	if err := together(judge, env.Rcpts); err != nil {
 		return usageError{err}
 	}
@@ -261,7 +264,7 @@ func readMessage(in io.Reader, name string, env mail.Envelope, cfg config.Config
 	if err != nil {
 		return nil, fmt.Errorf("reading the message: %w", err)
 	}
-	return mail.Read(env, bytes.NewReader(textLines(data)), spoolOptions(cfg))
+	return readMail(env, data, cfg)
 }
 
 // textLines gives a text file the line ends of mail: LF throughout becomes

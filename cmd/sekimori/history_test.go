@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,5 +151,54 @@ func TestHistoryConfig(t *testing.T) {
 	write("hush")
 	if _, err := historyURL(config.History{URLFile: file}); err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("a file without a URL: %v", err)
+	}
+}
+
+// Whatever is wrong with the history, mail is taken as ever, the trouble is
+// shown, and the end does not wait for it.
+func TestMailFlowsWithoutHistory(t *testing.T) {
+	mta, err := startDemoMTA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(mta.close)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	garbage := filepath.Join(t.TempDir(), "garbage.db")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("garbage", 3000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"no directory":         `path = "/nonexistent/history.db"`,
+		"a directory":          fmt.Sprintf("path = %q", t.TempDir()),
+		"no database":          fmt.Sprintf("path = %q", garbage),
+		"nobody listens":       fmt.Sprintf("url = %q", "postgres://u:hush@"+freeAddr(t)+"/x"),
+		"a server that hangs":  fmt.Sprintf("url = %q", "postgres://u:hush@"+silent.Addr().String()+"/x?sslmode=disable&connect_timeout=1"),
+		"a name without hosts": `url = "postgres://u:hush@db.invalid/x"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := startDaemon(t, mta.listen.Addr().String(), "[history]\n"+text+"\n")
+			for range 3 {
+				d.honest(t)
+			}
+			waitFor(t, "the trouble is visible", func() bool { return d.shows("sekimori_history_up 0") && d.shows("sekimori_history_queue_rows 3") })
+			begin := time.Now()
+			if err := d.stop(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took > 15*time.Second {
+				t.Errorf("the end took %v", took)
+			}
+			if strings.Contains(d.log.String(), "hush") {
+				t.Error("the log tells the password")
+			}
+			if s := d.service.common.history.Stats(); s.Dropped[history.Ended] != 3 {
+				t.Errorf("%+v", s)
+			}
+		})
 	}
 }

@@ -36,9 +36,12 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	err := root.Execute()
 	var usage usageError
 	var faults *config.Error
+	var state status
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &state):
+		return int(state)
 	case errors.As(err, &usage):
 		fmt.Fprintf(errs, "sekimori: %v\nTry 'sekimori --help'.\n", err)
 		return exitUsage
@@ -64,7 +67,7 @@ Start with 'sekimori demo': it needs no set-up and no network.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newReload(), newCheck(), newDomain(), newDemo(), newBench(), newConfig(), newImpact(), newAdmin(), newHealth(), newVersion())
+	root.AddCommand(newServe(), newReload(), newCheck(), newDomain(), newDemo(), newBench(), newConfig(), newPolicyCommand(), newImpact(), newAdmin(), newHealth(), newVersion())
 	return root
 }
 

@@ -102,20 +102,20 @@ func (p *promServer) ask(path string, args url.Values, data any) error {
 	return nil
 }
 
-// sample is one of the series that a query gave.
-type sample struct {
+// promSample is one of the series that a query gave.
+type promSample struct {
 	Metric    map[string]string
 	Value     [2]any
 	Histogram [2]any
 }
 
 // query gives the series that have a number.
-func (p *promServer) query(expr string) ([]sample, error) {
-	var data struct{ Result []sample }
+func (p *promServer) query(expr string) ([]promSample, error) {
+	var data struct{ Result []promSample }
 	if err := p.ask("query", url.Values{"query": {expr}}, &data); err != nil {
 		return nil, fmt.Errorf("%s: %w", expr, err)
 	}
-	var all []sample
+	var all []promSample
 	for _, s := range data.Result {
 		if s.Value[1] != "NaN" {
 			all = append(all, s)

@@ -35,12 +35,15 @@ func openFeeds(ctx context.Context, cfg config.Config, live *filter.Live, log *s
 	if err != nil {
 		return feeds{}, fmt.Errorf("protected: %w", err)
 	}
-	lists := sources.NewLists(sources.ListOptions{
+	return feeds{domains, newLists(cfg, live, log, before.lists)}, nil
+}
+
+func newLists(cfg config.Config, live *filter.Live, log *slog.Logger, before *sources.Lists) *sources.Lists {
+	return sources.NewLists(sources.ListOptions{
 		Customers: cfg.Lists.Customers, Shared: cfg.Lists.Shared,
 		MaxEntries: cfg.Lists.MaxEntries, MaxTotal: cfg.Lists.MaxTotal, Interval: time.Duration(cfg.Lists.Interval),
 		Live: live, Log: log, Now: time.Now,
-	}, before.lists)
-	return feeds{domains, lists}, nil
+	}, before)
 }
 
 // relieve puts next in place of f.

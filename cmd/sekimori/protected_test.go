@@ -68,6 +68,14 @@ func (g *guarded) protects(domain string) bool {
 	return ok
 }
 
+// refuses sends a spoof. The domain publishes nothing, so that it is refused only
+// because it is protected.
+func (g *guarded) refuses(domain string) bool {
+	g.t.Helper()
+	reply := g.send(g.t, "", "user@example.net", "From: boss@"+domain+"\r\nSubject: pay\r\n\r\npay\r\n")
+	return strings.HasPrefix(reply, "550 5.7.26")
+}
+
 func (g *guarded) page() string { return g.get("/metrics") + "\n" }
 
 // allStand holds that no domain of the source has lost its protection.
@@ -78,8 +86,8 @@ func (g *guarded) allStand(after string) {
 			g.t.Fatalf("%s: %s is not protected", after, d)
 		}
 	}
-	if !g.protects("inline.example") {
-		g.t.Errorf("%s: inline.example is not protected", after)
+	if !g.protects("inline.example") || !g.refuses("inline.example") || !g.refuses("sub.customer7.example") {
+		g.t.Errorf("%s: a spoof was let through", after)
 	}
 }
 
@@ -92,6 +100,9 @@ func TestSourceUnderLoad(t *testing.T) {
 	}
 	defer first.close()
 
+	if g.refuses("added.example") {
+		t.Fatal("added.example is protected already")
+	}
 	start := time.Now()
 	f, err := os.OpenFile(g.file, os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
@@ -101,7 +112,7 @@ func TestSourceUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a domain that is added", func() bool { return g.protects("added.example") })
+	waitFor(t, "a domain that is added", func() bool { return g.refuses("added.example") })
 	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}

@@ -48,6 +48,7 @@ use), 2 for a wrong command line.`,
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			context.AfterFunc(ctx, stop) // from then on a signal does what it does by itself
+			defer fitMemory(s.log, os.DirFS("/"))()
 			return s.serve(ctx)
 		},
 	}

@@ -19,7 +19,11 @@ func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := newRules(cfg.Policy)
+	texts, err := readTexts(cfg)
+	if err != nil {
+		return nil, err
+	}
+	rules := newRules(cfg.Policy, texts)
 	rules.Policy.AuthservID, rules.Policy.Aliases, rules.Policy.Trusted = id, cfg.AuthservIDAliases, cfg.TrustedNetworks
 	f := filter.Filter{
 		Rules:     rules,
@@ -36,7 +40,7 @@ func newFilter(cfg config.Config, source dns.Source) (*filter.Filter, error) {
 		return &f, nil
 	}
 	return f.WithTenants(newTenants(cfg), func(layers []int) filter.Rules {
-		r := newRules(cfg.PolicyOf(layers...))
+		r := newRules(cfg.PolicyOf(layers...), texts)
 		r.Policy.AuthservID, r.Policy.Aliases, r.Policy.Trusted = rules.Policy.AuthservID, rules.Policy.Aliases, rules.Policy.Trusted
 		return r
 	})
@@ -52,8 +56,9 @@ func newTenants(cfg config.Config) []filter.Tenant {
 
 // newRules makes rules of one policy of the configuration, but for what is the
 // same for all.
-func newRules(p config.Policy) filter.Rules {
+func newRules(p config.Policy, t texts) filter.Rules {
 	policy := newPolicy(p)
+	policy.Texts = t.of(p)
 	return filter.Rules{
 		Policy:       policy,
 		Voids:        p.SPF.MaxVoidLookups,

@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 )
 
@@ -128,68 +129,108 @@ type relaxedBody struct {
 	space bool // white space kept back
 }
 
-// Write passes on whole stretches that are canonical as they are. p[start:i] is
-// the stretch under way.
+// Write passes on whole stretches that are canonical as they are.
 func (r *relaxedBody) Write(p []byte) (int, error) {
-	start, i := 0, 0
-	if r.cr && len(p) > 0 {
+	n := len(p)
+	if r.cr && n > 0 {
 		r.cr = false
 		if p[0] == '\n' {
 			r.line()
-			start, i = 1, 1
+			p = p[1:]
 		} else if err := r.text(r.blanks[:1]); err != nil {
 			return 0, err
 		}
 	}
-	for i < len(p) {
-		c := p[i]
-		if c > ' ' || c != ' ' && c != '\t' && c != '\r' || r.plain(p, i) {
-			i++
+	for len(p) > 0 {
+		if blank := r.blank(p); blank > 0 {
+			p = p[blank:]
 			continue
 		}
-		if c == '\r' && start < i && i+2 < len(p) && p[i+2] > ' ' {
-			i += 2 // a line end between two texts
-			continue
+		plain := stretch(p)
+		if err := r.text(p[:plain]); err != nil {
+			return n - len(p), err
 		}
-		if err := r.text(p[start:i]); err != nil {
-			return 0, err
-		}
-		i = r.blank(p, i)
-		start = i
+		p = p[plain:]
 	}
-	return len(p), r.text(p[start:])
+	return n, nil
 }
 
-// plain tells whether the blank at p[i] stays as it is: a single space between
-// two words, or a CR that ends no line.
-func (r *relaxedBody) plain(p []byte, i int) bool {
-	if i+1 == len(p) {
-		return false
-	}
-	switch p[i] {
-	case ' ':
-		return p[i+1] > ' ' && (i > 0 || !r.space)
-	case '\r':
-		return p[i+1] != '\n'
-	}
-	return false
-}
-
-// blank takes in white space or a line end at p[i] and gives what follows it.
-func (r *relaxedBody) blank(p []byte, i int) int {
-	if p[i] != '\r' {
+// blank keeps the white space or the line end back that p begins with, and gives
+// its length.
+func (r *relaxedBody) blank(p []byte) int {
+	switch {
+	case p[0] == ' ' || p[0] == '\t':
+		i := 1
 		for i < len(p) && (p[i] == ' ' || p[i] == '\t') {
 			i++
 		}
 		r.space = true
 		return i
-	}
-	if i+1 == len(p) {
+	case p[0] != '\r':
+		return 0
+	case len(p) == 1:
 		r.cr = true
-		return i + 1
+		return 1
+	case p[1] == '\n':
+		r.line()
+		return 2
 	}
-	r.line()
-	return i + 2
+	return 0 // a CR that ends no line is text
+}
+
+// stretch is the length of what stays as it is at the start of p, which begins
+// with text: up to white space that does not stay, and without what may still
+// turn out not to stay.
+func stretch(p []byte) int {
+	end := irregular(p)
+	if end == len(p) && end > 1 && p[end-1] == '\r' {
+		end--
+	}
+	for end > 2 && p[end-2] == '\r' && p[end-1] == '\n' {
+		end -= 2
+	}
+	return end
+}
+
+// irregular finds the first white space that is more than a single space between
+// two texts, or gives the length of p. It looks at eight octets at a time: for
+// tabs, and for spaces and CRs side by side.
+func irregular(p []byte) int {
+	const each = 0x0101010101010101
+	before := uint64(0) // whether the octet before is a space or a CR
+	at := 0
+	for ; at+8 <= len(p); at += 8 {
+		w := binary.LittleEndian.Uint64(p[at:])
+		edge := zeroes(w^' '*each) | zeroes(w^'\r'*each)
+		if zeroes(w^'\t'*each)|edge&(edge<<8|before) != 0 {
+			if i := firstIrregular(p, max(at-1, 0), at+8); i >= 0 {
+				return i
+			}
+		}
+		before = edge >> 56
+	}
+	if i := firstIrregular(p, max(at-1, 0), len(p)); i >= 0 {
+		return i
+	}
+	return len(p)
+}
+
+// zeroes has the highest bit of each octet set that is zero in w.
+func zeroes(w uint64) uint64 {
+	const low = 0x7f7f7f7f7f7f7f7f
+	return ^(w&low + low | w | low)
+}
+
+func firstIrregular(p []byte, from, to int) int {
+	for i := from; i < to; i++ {
+		switch {
+		case p[i] == '\t':
+			return i
+		case p[i] == ' ' && (i+1 == len(p) || p[i+1] == ' ' || p[i+1] == '\t' || p[i+1] == '\r'):
+			return i
+		}
+	}
+	return -1
 }
 
 func (r *relaxedBody) line() {

@@ -84,26 +84,31 @@ func hashBody(body io.Reader, newHash func() hash.Hash, signatures []*signature)
 	return sums, nil
 }
 
-// index finds header fields by name, from the bottom up, in one step each.
+// index finds the header fields that signatures name, from the bottom up, in one
+// step each.
 type index struct {
 	fields []mail.Field
 	ids    map[string]int // by name in lower case
-	last   []int          // by id: the lowest field
+	last   []int          // by id: the lowest field, or -1
 	above  []int          // by field: the next one of the same name above it, or -1
 }
 
-func newIndex(fields []mail.Field) *index {
-	x := &index{fields: fields, ids: make(map[string]int, len(fields)), above: make([]int, len(fields))}
+func newIndex(fields []mail.Field, signatures []*signature) *index {
+	x := &index{fields: fields, ids: map[string]int{}, above: make([]int, len(fields))}
+	for _, s := range signatures {
+		for _, name := range s.Signed {
+			if _, known := x.ids[name]; !known {
+				x.ids[name] = len(x.last)
+				x.last = append(x.last, -1)
+			}
+		}
+	}
 	var name []byte
 	for i, f := range fields {
 		name = appendLower(name[:0], f.Name)
-		id, known := x.ids[string(name)]
-		if !known {
-			id = len(x.last)
-			x.ids[string(name)] = id
-			x.last = append(x.last, -1)
+		if id, named := x.ids[string(name)]; named {
+			x.above[i], x.last[id] = x.last[id], i
 		}
-		x.above[i], x.last[id] = x.last[id], i
 	}
 	return x
 }
@@ -115,10 +120,7 @@ func (x *index) pick(s *signature) (fields []mail.Field, size int) {
 	next := slices.Clone(x.last)
 	fields = make([]mail.Field, 0, len(s.Signed))
 	for _, name := range s.Signed {
-		id, known := x.ids[name]
-		if !known {
-			continue
-		}
+		id := x.ids[name]
 		at := next[id]
 		if at == s.field {
 			at = x.above[at]

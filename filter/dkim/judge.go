@@ -193,7 +193,7 @@ func (v *verifier) keys(s *signature, a *answer) []key {
 
 // judge does the cryptography (RFC 6376 section 6.1.3).
 func (v *verifier) judge(m *mail.Message, ready []*signature, keys map[*signature][]key) {
-	fields := newIndex(m.Header.Fields)
+	fields := newIndex(m.Header.Fields, ready)
 	bodies, err := hashBody(m.Body(), v.newHash, ready)
 	for _, s := range ready {
 		if err != nil {

@@ -123,7 +123,7 @@ func TestEmptiedSignature(t *testing.T) { // DK-054
 			t.Fatal(err)
 		}
 		s.cut, _ = list.get("b")
-		f := newIndex(m.Header.Fields).emptied(s)
+		f := newIndex(m.Header.Fields, nil).emptied(s)
 		if got := string(f.Raw); got != "DKIM-signature :"+want || string(f.Value) != want {
 			t.Errorf("%q: %q", tags, got)
 		}

@@ -40,7 +40,7 @@ func (w *writer) clean() error {
 	}
 	w.stats.deleted.Add(uint64(n))
 	w.stats.measured(oldest, size)
-	if n < cleanRows {
+	if w.dirty = n >= cleanRows; !w.dirty {
 		w.cleaned = time.Now()
 		db.settle(w.base)
 	}

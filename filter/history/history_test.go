@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func testRecord(n int) filter.Record {
 func openTest(t testing.TB, o Options) *Store {
 	t.Helper()
 	s := New(func() time.Time { return noon().Add(24 * time.Hour) })
-	t.Cleanup(func() { s.Close(limit(t, 10*time.Second)) })
+	t.Cleanup(func() { s.Close(limit(t, time.Second)) })
 	if err := s.Configure(o); err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +75,7 @@ func flush(t testing.TB, s *Store) {
 // onBoth runs a test on an empty SQLite and on an empty PostgreSQL.
 func onBoth(t *testing.T, test func(*testing.T, Options)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, Options{Path: filepath.Join(t.TempDir(), "history.db")}) })
+	t.Run("postgresql", func(t *testing.T) { test(t, Options{URL: newURL(t)}) })
 }
 
 func ids(rows []Row) []string {
@@ -215,6 +218,78 @@ func TestCounts(t *testing.T) {
 		for i, c := range counts {
 			if c.N != want[i] || c.Start != noon().Add(time.Duration(5*i)*time.Minute) || c.Outcome != "rejected" || c.Reason != "dmarc_fail_reject" {
 				t.Errorf("%+v", c)
+			}
+		}
+	})
+}
+
+// Nodes that share one database write side by side.
+func TestNodesShare(t *testing.T) {
+	url := newURL(t)
+	var all sync.WaitGroup
+	for _, node := range []string{"mx1", "mx2", "mx3"} {
+		s := openTest(t, Options{URL: url, Node: node})
+		all.Go(func() {
+			add(t, s, 0, 300)
+			if err := s.Flush(limit(t, 30*time.Second)); err != nil {
+				t.Errorf("%s: %v", node, err)
+			}
+		})
+	}
+	all.Wait()
+	s := openTest(t, Options{URL: url})
+	eventually(t, "it is open", func() bool { return s.Stats().Connected })
+	counts, err := s.Counts(t.Context(), time.Time{}, time.Time{}, 24*time.Hour, "")
+	if err != nil || len(counts) != 1 || counts[0].N != 900 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	rows, err := s.Search(t.Context(), Query{Node: "mx2", Limit: MaxRows})
+	if err != nil || len(rows) != 300 {
+		t.Errorf("%d rows of mx2, %v", len(rows), err)
+	}
+}
+
+// Sums and samples of protected domains.
+func TestDomainsAndSources(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		s := openTest(t, o)
+		for n := range 5 {
+			r := testRecord(n)
+			r.Verdict.Protected = "example.com"
+			if n == 4 { // its own mail
+				r.Verdict.Results.DMARC.Word, r.Verdict.Action, r.Outcome = dmarc.Pass, filter.Accept, filter.Delivered
+				r.Envelope.Client = netip.MustParseAddr("198.51.100.7")
+			}
+			if n == 3 { // passes as somebody else, and names the domain in its display name
+				r.Verdict.Results.DMARC.Word, r.Verdict.Results.Author.Domain = dmarc.Pass, "notexample.com"
+				r.Verdict.Shadow, r.Outcome = true, filter.Delivered
+				r.Envelope.Client = netip.MustParseAddr("192.0.2.77")
+			}
+			s.Add(r)
+		}
+		s.Add(testRecord(9)) // in nobody's name
+		flush(t, s)
+		domains, err := s.Domains(t.Context(), noon(), noon().Add(time.Hour), 10)
+		if want := (DomainCount{"example.com", 5, 1, 4, 3, 1}); err != nil || len(domains) != 1 || domains[0] != want {
+			t.Errorf("%+v, %v; want %+v", domains, err, want)
+		}
+		for _, c := range []struct {
+			query SourceQuery
+			want  string
+		}{
+			{SourceQuery{By: ByAddress}, "192.0.2.1:3/0/3 192.0.2.77:1/0/0 198.51.100.7:1/1/0"},
+			{SourceQuery{By: ByNetwork}, "192.0.2.0/24:4/0/3 198.51.100.0/24:1/1/0"},
+			{SourceQuery{By: ByEnvelope, Failing: true}, "mail.example.org:4/0/3"},
+			{SourceQuery{By: ByNetwork, Failing: true, From: noon().Add(3 * time.Minute), Limit: 1}, "192.0.2.0/24:1/0/0"},
+		} {
+			c.query.Protected = "Example.com"
+			list, err := s.Sources(t.Context(), c.query)
+			var got []string
+			for _, one := range list {
+				got = append(got, fmt.Sprintf("%s:%d/%d/%d", one.Name, one.Total, one.Passed, one.Refused))
+			}
+			if strings.Join(got, " ") != c.want || err != nil {
+				t.Errorf("%+v: %v, %v; want %s", c.query, got, err, c.want)
 			}
 		}
 	})

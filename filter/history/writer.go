@@ -13,7 +13,8 @@ const (
 	linger     = 100 * time.Millisecond // in which single rows gather to a batch
 	firstPause = 100 * time.Millisecond // after an error; doubled up to lastPause
 	lastPause  = 15 * time.Second
-	lookEvery  = time.Second // at whether the file is still there
+	breath     = 10 * time.Millisecond // of the database between two batches of the cleaning
+	lookEvery  = time.Second           // at whether the file is still there
 )
 
 // write is the one that talks to the database for all that changes.
@@ -37,6 +38,7 @@ type writer struct {
 	pause   time.Duration
 	looked  time.Time // after the file
 	cleaned time.Time
+	dirty   bool // there is more to clean
 }
 
 func (w *writer) finished() bool {
@@ -190,6 +192,8 @@ func (w *writer) idle() {
 	rows, _, ended := w.queue.size()
 	switch {
 	case ended || rows >= batchRows:
+	case w.dirty:
+		w.wait(breath, w.stop, nil)
 	case rows > 0:
 		w.wait(linger, w.stop, nil)
 	default:

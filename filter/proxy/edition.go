@@ -98,62 +98,86 @@ type stuffer struct {
 
 // Write stuffs dots. It refuses bare CRs and LFs, and dots that begin a line for
 // an MTA which drops NULs: no octets that one MTA and another could see different
-// ends in ever leave.
+// ends in ever leave. All of p is looked at before any of it is written, in
+// stretches as long as they are.
 func (s *stuffer) Write(p []byte) (int, error) {
-	total := len(p)
-	for len(p) > 0 {
-		n := bytes.IndexByte(p, '\n') + 1
-		ended := n > 0
-		if !ended {
-			n = len(p)
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.bare(p) {
+		return 0, errBareNewline
+	}
+	if s.hidesDot(p) {
+		return 0, errHiddenDot
+	}
+	rest := p
+	if s.cr { // its LF
+		if err := s.w.WriteByte('\n'); err != nil {
+			return 0, err
 		}
-		if err := s.line(p[:n], ended); err != nil {
-			return total - len(p), err
-		}
-		p = p[n:]
+		rest, s.within = p[1:], false
 	}
-	return total, nil
-}
-
-// line takes a line or a part of one; only the last octet may be LF.
-func (s *stuffer) line(b []byte, ended bool) error {
-	text := b
-	if ended {
-		text = b[:len(b)-1]
-	}
-	if s.cr && len(text) > 0 {
-		return errBareNewline
-	}
-	if i := bytes.IndexByte(text, '\r'); i >= 0 {
-		if i != len(text)-1 {
-			return errBareNewline
-		}
-		s.cr = true
-	}
-	if ended && !s.cr {
-		return errBareNewline
-	}
-	if s.hidesDot(b) {
-		return errHiddenDot
-	}
-	if !s.within && b[0] == '.' {
+	if len(rest) > 0 && !s.within && rest[0] == '.' {
 		if err := s.w.WriteByte('.'); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	s.within = !ended
-	s.cr = s.cr && !ended
-	_, err := s.w.Write(b)
-	return err
+	for i := bytes.Index(rest, []byte(dottedLine)); i >= 0; i = bytes.Index(rest, []byte(dottedLine)) {
+		if _, err := s.w.Write(rest[:i+3]); err != nil { // its dot twice
+			return len(p) - len(rest), err
+		}
+		rest = rest[i+2:]
+	}
+	s.within, s.cr = p[len(p)-1] != '\n', p[len(p)-1] == '\r'
+	_, err := s.w.Write(rest)
+	return len(p), err
 }
 
-func (s *stuffer) hidesDot(b []byte) bool {
-	if s.within && !s.nuls || b[0] != 0 && !s.within {
+// bare tells of a CR or LF that stands alone in p, or before it. If every LF has
+// its CR and there are as many of them, then every CR has its LF; the last octet
+// may be a CR of which it is not known yet.
+func (s *stuffer) bare(p []byte) bool {
+	before, lines := s.cr, 0
+	for rest := p; ; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			break
+		}
+		if i > 0 && rest[i-1] != '\r' || i == 0 && !before {
+			return true
+		}
+		lines++
+		rest, before = rest[i+1:], false
+	}
+	returns := bytes.Count(p, []byte{'\r'})
+	if s.cr {
+		returns++
+	}
+	if p[len(p)-1] == '\r' {
+		returns--
+	}
+	return returns != lines
+}
+
+// hidesDot tells of a line that is nothing but NULs before a dot.
+func (s *stuffer) hidesDot(p []byte) bool {
+	if !s.nuls && bytes.IndexByte(p, 0) < 0 {
 		return false
 	}
-	rest := bytes.TrimLeft(b, "\x00")
-	s.nuls = len(rest) == 0
-	return !s.nuls && rest[0] == '.'
+	begun := s.within
+	for _, c := range p {
+		switch {
+		case c == '\n':
+			begun, s.nuls = false, false
+		case c == 0 && (!begun || s.nuls):
+			begun, s.nuls = true, true
+		case c == '.' && s.nuls:
+			return true
+		default:
+			begun, s.nuls = true, false
+		}
+	}
+	return false
 }
 
 // end writes the end of data and sends everything.
@@ -178,12 +202,30 @@ type timedWriter struct {
 	err  error // of the connection, not of the message
 }
 
+// timedBlock is how much has one time.
+const timedBlock = 64 << 10
+
 func (t *timedWriter) Write(p []byte) (int, error) {
-	n := 0
-	if t.err = t.conn.SetDeadline(time.Now().Add(t.time)); t.err == nil {
-		n, t.err = t.conn.Write(p)
+	sent := 0
+	for sent < len(p) && t.err == nil {
+		if t.err = t.conn.SetDeadline(time.Now().Add(t.time)); t.err == nil {
+			var n int
+			n, t.err = t.conn.Write(p[sent:min(sent+timedBlock, len(p))])
+			sent += n
+		}
 	}
-	return n, t.err
+	return sent, t.err
+}
+
+// writer gives one to gather small blocks in, of those that messages before have
+// left: empty, and without an error.
+func (u *Upstream) writer(out io.Writer) *bufio.Writer {
+	w, ok := u.writers.Get().(*bufio.Writer)
+	if !ok {
+		return bufio.NewWriterSize(out, 32<<10)
+	}
+	w.Reset(out)
+	return w
 }
 
 // data sends a message and gives the MTA's reply to it.
@@ -235,7 +277,9 @@ func (l *link) body(write func(io.Writer) error) (reply, error) {
 		}
 	}()
 	out := &timedWriter{conn: l.conn, time: l.times.Data}
-	w := &stuffer{w: bufio.NewWriterSize(out, 32<<10)}
+	blocks := l.host.upstream.writer(out)
+	defer l.host.upstream.writers.Put(blocks)
+	w := &stuffer{w: blocks}
 	err := write(w)
 	if err == nil {
 		err = w.end()

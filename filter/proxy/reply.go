@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/emersion/go-smtp"
 
@@ -44,7 +46,8 @@ func wrap(s string, n int) []string {
 	for len(s) > n {
 		cut := strings.LastIndexByte(s[:n], ' ')
 		if cut <= 0 {
-			cut = n
+			for cut = n; cut > 1 && !utf8.RuneStart(s[cut]); cut-- {
+			}
 		}
 		parts = append(parts, s[:cut])
 		s = strings.TrimLeft(s[cut:], " ")
@@ -52,10 +55,11 @@ func wrap(s string, n int) []string {
 	return append(parts, s)
 }
 
-// printable replaces whatever is not printable ASCII.
+// printable replaces whatever cannot be printed. Beyond ASCII there is something
+// only in the reply of a verdict, and there only where the client said SMTPUTF8.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r

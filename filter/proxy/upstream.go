@@ -65,6 +65,8 @@ type Upstream struct {
 	random func(n int) int                         // rand.IntN by default
 	once   sync.Once
 	hosts  []*host
+
+	writers sync.Pool // of *bufio.Writer, between messages
 }
 
 // Host is one of several.

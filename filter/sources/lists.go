@@ -39,7 +39,7 @@ type Lists struct {
 	ended  bool
 	files  map[string]*listFile // by path
 	total  int                  // entries of all
-	dirs   [2]directoryState    // of customers, of the operator
+	dirs   [2]directoryState    // of the operator, of customers
 	notice map[string]bool      // names whose list in Live is to be set anew
 }
 
@@ -150,13 +150,14 @@ func (l *Lists) follow(ctx context.Context) {
 	})
 }
 
-// look reads what has changed. It tells when to look again.
+// look reads what has changed, the operator's lists first, so that no customer
+// uses up what all may have together. It tells when to look again.
 func (l *Lists) look(now time.Time, first bool) (again time.Duration) {
-	for i, dir := range []string{l.options.Customers, l.options.Shared} {
+	for i, dir := range []string{l.options.Shared, l.options.Customers} {
 		if dir == "" {
 			continue
 		}
-		next, err := l.lookInto(dir, i == 1, now, first)
+		next, err := l.lookInto(dir, i == 0, now, first)
 		again = max(again, next)
 		l.mu.Lock()
 		state := &l.dirs[i]
@@ -344,7 +345,7 @@ func message(err error) string {
 	return err.Error()
 }
 
-// Snapshot tells how the directories stand: "lists.customers", "lists.shared".
+// Snapshot tells how the directories stand: "lists.shared", "lists.customers".
 // Domains are entries. nil has none.
 func (l *Lists) Snapshot() []Status {
 	if l == nil {
@@ -353,15 +354,15 @@ func (l *Lists) Snapshot() []Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []Status
-	for i, dir := range []string{l.options.Customers, l.options.Shared} {
+	for i, dir := range []string{l.options.Shared, l.options.Customers} {
 		if dir == "" {
 			continue
 		}
-		s := Status{Name: []string{"lists.customers", "lists.shared"}[i], Kind: "lists", Good: l.dirs[i].good, Errors: l.dirs[i].errors}
+		s := Status{Name: []string{"lists.shared", "lists.customers"}[i], Kind: "lists", Good: l.dirs[i].good, Errors: l.dirs[i].errors}
 		broken := []error{l.dirs[i].err}
 		for _, path := range slices.Sorted(maps.Keys(l.files)) {
 			f := l.files[path]
-			if f.shared != (i == 1) {
+			if f.shared != (i == 0) {
 				continue
 			}
 			s.Domains += f.list.Len()
