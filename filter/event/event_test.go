@@ -258,3 +258,28 @@ func BenchmarkMessage(b *testing.B) {
 	}
 	b.SetBytes(int64(len(line)))
 }
+
+// What the samples for log shippers read is there, and each of their files is cut
+// in pairs of braces and quotes.
+func TestSamplesNameRealFields(t *testing.T) {
+	r := full()
+	line := members(t, Format{Host: "h"}.Message(nil, &r))
+	for file, name := range map[string]string{"vector/vector.toml": `fields\."([^"]+)"`, "alloy/config.alloy": `= "\\"([^"]+)\\""`} {
+		b, err := os.ReadFile("../../deploy/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(name).FindAllSubmatch(b, -1)
+		if len(names) < 6 {
+			t.Errorf("%s reads %d fields", file, len(names))
+		}
+		for _, n := range names {
+			if _, there := line[string(n[1])]; !there {
+				t.Errorf("%s reads %s, which no line has", file, n[1])
+			}
+		}
+		if bytes.Count(b, []byte("{")) != bytes.Count(b, []byte("}")) || bytes.Count(b, []byte(`"`))%2 != 0 {
+			t.Errorf("%s is not closed", file)
+		}
+	}
+}
