@@ -93,6 +93,19 @@ func (m *masker) verdict(v *Verdict) {
 	v.Reply.Text = m.text(v.Reply.Text)
 	v.Fault = m.text(v.Fault)
 	v.Edit.Prepend = nil
+	v.Listing = m.listing(v.Listing)
+}
+
+// listing masks whom an entry is about, and what its author wrote.
+func (m *masker) listing(l *Listing) *Listing {
+	if l == nil {
+		return nil
+	}
+	masked := *l
+	e := &masked.Entry
+	e.Address, e.Unsafe = m.address(e.Address), m.address(e.Unsafe)
+	e.Author, e.Note = m.text(e.Author), m.text(e.Note)
+	return &masked
 }
 
 func (m *masker) results(r *Results) {
@@ -106,6 +119,11 @@ func (m *masker) results(r *Results) {
 	r.Hop.Helo, r.Hop.Reason = m.text(r.Hop.Helo), m.text(r.Hop.Reason)
 	r.IPRev.Name, r.IPRev.Reason = m.text(r.IPRev.Name), m.text(r.IPRev.Reason)
 	m.spf(r)
+	r.Listed = m.listing(r.Listed)
+	r.Claims = slices.Clone(r.Claims)
+	for i := range r.Claims {
+		r.Claims[i].Listing = *m.listing(&r.Claims[i].Listing)
+	}
 	r.DKIM = slices.Clone(r.DKIM)
 	for i := range r.DKIM {
 		m.signature(&r.DKIM[i])

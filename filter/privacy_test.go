@@ -126,7 +126,7 @@ func TestMaskLeavesNoLocalPart(t *testing.T) {
 	domains := map[string]bool{"Domain": true, "Domains": true, "PolicyDomain": true, "AuthorDomain": true, "OrganizationalDomain": true, "Protected": true,
 		"Selector": true, "Queried": true, "Queries": true, "B": true, "Algorithm": true, "Signed": true, "Canonicalization": true,
 		"ID": true, "Listener": true, "Upstream": true, "Server": true, "Purpose": true, "Cipher": true, "Version": true, "Fingerprint": true, "Enhanced": true,
-		"Tenants": true}
+		"Tenants": true, "Signer": true, "List": true, "Customer": true}
 	const sender, rcpt, author = "kakushi.gotoZ1", "himitsu+tagQ2", `"nai shoW3"`
 	all := []string{"kakushi.gotoz1", "gotoz1.kakushi", "himitsu", "nai show3"}
 	for _, text := range []string{
@@ -157,13 +157,16 @@ func fillTexts(v reflect.Value, name, text string, but map[string]bool) {
 		for i := range v.NumField() {
 			fillTexts(v.Field(i), v.Type().Field(i).Name, text, but)
 		}
-	case v.Kind() == reflect.Slice && (v.Type().Elem().Kind() == reflect.String || v.Len() > 0):
+	case v.Kind() == reflect.Slice:
 		if v.Len() == 0 {
 			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		}
 		for i := range v.Len() {
 			fillTexts(v.Index(i), name, text, but)
 		}
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillTexts(v.Elem(), name, text, but)
 	case v.Type() == reflect.TypeFor[string]():
 		v.SetString(text)
 	}
@@ -175,6 +178,10 @@ func visitTexts(v reflect.Value, name string, but map[string]bool, f func(name, 
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			visitTexts(v.Field(i), v.Type().Field(i).Name, but, f)
+		}
+	case v.Kind() == reflect.Pointer:
+		if !v.IsNil() {
+			visitTexts(v.Elem(), name, but, f)
 		}
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {

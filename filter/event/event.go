@@ -170,6 +170,21 @@ func (o *object) verdict(v *filter.Verdict) {
 	o.list("sekimori.tenant", v.Tenants, maxEntries)
 	o.name("sekimori.technique", string(v.Technique()))
 	o.name("sekimori.protected", v.Protected)
+	o.name("sekimori.customer", customer(v))
+	if v.Listing != nil {
+		o.name("sekimori.list.name", v.Listing.List)
+		o.name("sekimori.list.entry", v.Listing.Entry.String())
+	}
+}
+
+// customer is whose the protected domain is.
+func customer(v *filter.Verdict) string {
+	for _, c := range v.Results.Claims {
+		if c.Protected == v.Protected {
+			return c.Customer
+		}
+	}
+	return ""
 }
 
 // durations are in nanoseconds, as ECS counts them.

@@ -57,6 +57,8 @@ func full() filter.Record {
 	res.Shown.Subject = "hello"
 	res.Stages.IPRev = 5
 	r.Verdict.Protected = "bank.example"
+	res.Claims = []filter.Claim{{Protected: "bank.example", Customer: "bank"}}
+	r.Verdict.Listing = &filter.Listing{List: "own", Entry: filter.Entry{Domain: "list.example"}}
 	res.Hop = filter.Hop{Behind: netip.MustParseAddr("192.0.2.25"), Client: netip.MustParseAddr("198.51.100.1"), Helo: "x", Reason: "y"}
 	res.IPRev = iprev.Result{Word: iprev.Pass, Name: "mx.example.org"}
 	res.DKIM[0].Reason, res.DMARC.Reason = "limit", "x"
@@ -189,6 +191,10 @@ func hostile(v reflect.Value, bad string) {
 			if v.Type().Field(i).IsExported() {
 				hostile(v.Field(i), bad)
 			}
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			hostile(v.Elem(), bad)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
