@@ -122,7 +122,7 @@ func (p *Policy) reply(a Action, reason Reason, m *mail.Message, r Results) Repl
 	if a == Defer && t.code/100 != 4 {
 		t.code, t.enhanced = 451, "4.7.0"
 	}
-	body := p.facts(m, r).Replace(t.reply)
+	body := p.fill(t.reply, m, r)
 	if reason == SPFFail {
 		body += p.strangersWords(r.SPF.MailFrom)
 	}
@@ -192,32 +192,81 @@ func setting(r Reason) string {
 }
 
 func explain(reason Reason, m *mail.Message, r Results) string {
-	return clean((&Policy{}).facts(m, r).Replace(textOf(reason).explanation), maxReply)
+	return clean((&Policy{}).fill(textOf(reason).explanation, m, r), maxReply)
 }
 
-// facts are what the texts speak of. Each is ours or checked; clean sees to the rest.
-func (p *Policy) facts(m *mail.Message, r Results) *strings.Replacer {
-	return strings.NewReplacer(
-		"{client}", orElse(address(r.sender(m.Envelope)), "the client"),
-		"{domain}", orElse(r.Author.Domain, "the author's domain"),
-		"{domains}", shorten(strings.Join(r.Author.Domains, ", "), 200),
-		"{sender}", orElse(r.SPF.MailFrom.Domain, "the sender"),
-		"{mailfrom}", orElse(mailFromDomain(m.Envelope), "the sender"),
-		"{named}", named(r.Claims),
-		"{entry}", entryWords(r),
-		"{iprev}", orElse(r.IPRev.Reason, "it is not known"),
-		"{policy}", string(r.DMARC.Effective),
-		"{owner}", owner(r),
-		"{advice}", advice(m, r),
-		"{spf}", spfWords(r),
-		"{dkim}", dkimWords(r),
-		"{by}", passWords(r),
-		"{other}", otherWords(r),
-		"{fault}", faultWords(m, r),
-		"{trouble}", troubleWords(r),
-		"{id}", m.Envelope.ID,
-		"{help}", p.HelpURL,
-	)
+// fill puts facts in the place of their names in braces: only those that the text
+// speaks of are worked out. Each is ours or checked; clean sees to the rest.
+func (p *Policy) fill(text string, m *mail.Message, r Results) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		fact, known := p.fact(name, m, r)
+		if !closed || !known {
+			b.WriteByte('{')
+			text = after
+			continue
+		}
+		b.WriteString(fact)
+		text = rest
+	}
+}
+
+// fact is what a name stands for; factNames lists them.
+func (p *Policy) fact(name string, m *mail.Message, r Results) (fact string, known bool) {
+	switch name {
+	case "client":
+		return orElse(address(r.sender(m.Envelope)), "the client"), true
+	case "domain":
+		return orElse(r.Author.Domain, "the author's domain"), true
+	case "domains":
+		return shorten(strings.Join(r.Author.Domains, ", "), 200), true
+	case "sender":
+		return orElse(r.SPF.MailFrom.Domain, "the sender"), true
+	case "mailfrom":
+		return orElse(mailFromDomain(m.Envelope), "the sender"), true
+	case "named":
+		return named(r.Claims), true
+	case "policy":
+		return string(r.DMARC.Effective), true
+	case "owner":
+		return owner(r), true
+	case "advice":
+		return advice(m, r), true
+	case "id":
+		return m.Envelope.ID, true
+	case "help":
+		return p.HelpURL, true
+	}
+	return finding(name, m, r)
+}
+
+// finding is a fact about what the checks found.
+func finding(name string, m *mail.Message, r Results) (fact string, known bool) {
+	switch name {
+	case "spf":
+		return spfWords(r), true
+	case "dkim":
+		return dkimWords(r), true
+	case "iprev":
+		return orElse(r.IPRev.Reason, "it is not known"), true
+	case "by":
+		return passWords(r), true
+	case "other":
+		return otherWords(r), true
+	case "entry":
+		return entryWords(r), true
+	case "fault":
+		return faultWords(m, r), true
+	case "trouble":
+		return troubleWords(r), true
+	}
+	return "", false
 }
 
 // owner is the domain whose policy holds, and for whom if that is another.
