@@ -106,12 +106,33 @@ func (t table) relay(v filter.View) {
 
 func (t table) author(v filter.View) {
 	t.rows("Author", []string{v.Author.Status, strings.Join(v.Author.Domains, " "), v.Author.Reason})
+	for _, c := range v.Claims {
+		t.rows("Protected", []string{c.Domain, orNone(c.Proof), "of " + c.Protected + customerWords(c.Customer), c.Entry})
+	}
+	if v.Verdict.Listing.List != "" {
+		t.rows("List", []string{v.Verdict.Listing.List, v.Verdict.Listing.Entry, v.Verdict.Listing.Expires, fmt.Sprintf("%q", v.Verdict.Listing.Note)})
+	}
 	for _, d := range v.Defects {
 		t.rows("Defect", []string{d})
 	}
 	if v.IPRev.Result != "none" {
 		t.rows("Reverse", []string{v.IPRev.Result, v.IPRev.Name, v.IPRev.Reason})
 	}
+}
+
+// orNone is a proof's word.
+func orNone(proof string) string {
+	if proof == "" {
+		return "no proof"
+	}
+	return proof
+}
+
+func customerWords(customer string) string {
+	if customer == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (customer %q)", customer)
 }
 
 func (t table) spf(v filter.View) {
