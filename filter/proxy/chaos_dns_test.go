@@ -99,6 +99,7 @@ func ledgerDNS(t *testing.T, source dns.Source, tempError filter.Action, want st
 		Rules: filter.Rules{Policy: filter.Policy{
 			AuthservID: "mx.example", Author: filter.Reject, MalformedHeader: filter.Reject, DMARCReject: filter.Corroborated,
 			DMARCQuarantine: filter.Quarantine, SPFFail: filter.Quarantine, TempError: tempError, Explain: true,
+			NoReverseName: filter.Accept, Unauthenticated: filter.Accept,
 		}, IPRev: true},
 		Resolver: source, Timeout: 60 * time.Millisecond,
 	}
