@@ -19,6 +19,10 @@ func operationsBoard() *board {
 		q{`sekimori:dns_unanswered:ratio_rate5m{instance=~"$instance"}`, "{{instance}}"}).above(0.3)
 	b.lines(8, "Time of an answer, 99th percentile", "Of what the cache could not answer.", "s", false,
 		q{`max by (type) (sekimori:dns_seconds:p99_rate5m{instance=~"$instance"})`, "{{type}}"})
+	b.lines(8, "Size of the cache", "Answers kept, by the bytes that they hold.", "bytes", false, q{query(`sekimori_dns_cache_bytes{@}`), "{{instance}}"})
+	b.lines(8, "Answers in the cache", "How many are kept.", "short", false, q{query(`sekimori_dns_cache_entries{@}`), "{{instance}}"})
+	b.lines(8, "Coming and going", "Answers a second that were given up for want of room, and that were renewed ahead of their end. Many evictions: give the cache more room.", "ops", false,
+		q{by("instance", "sekimori_dns_cache_evictions_total", ""), "given up, {{instance}}"}, q{by("instance", "sekimori_dns_prefetches_total", ""), "renewed, {{instance}}"})
 	mtaPanels(b)
 	resourcePanels(b)
 	feedPanels(b)
