@@ -110,6 +110,27 @@ func TestListNeedsProof(t *testing.T) {
 	}
 }
 
+// A block asks for no proof of what a message says, but a signature that the DNS
+// keeps from being verified says nothing yet.
+func TestBlockNeedsNoProof(t *testing.T) {
+	l := listOf(t, Entry{Domain: "a.example", Block: true}, Entry{Signer: "s.example", Block: true})
+	for _, tt := range []struct {
+		s    sender
+		want bool
+	}{
+		{sender{domains: []identity{{"a.example", claimed}}}, true},
+		{sender{domains: []identity{{"a.example", proved}}}, true},
+		{sender{domains: []identity{{"a.example", unsure}}}, false},
+		{sender{signers: []identity{{"s.example", unsure}}}, false},
+		{sender{signers: []identity{{"s.example", proved}}}, true},
+	} {
+		tt.s.now = testDay
+		if _, found := l.recipientEntry(tt.s); found != tt.want {
+			t.Errorf("%+v: %v", tt.s, found)
+		}
+	}
+}
+
 func TestListNames(t *testing.T) {
 	net := netip.MustParsePrefix
 	l := listOf(t,

@@ -48,7 +48,7 @@ Exit status: 0 if the file is good, 1 if it is not, 2 for a wrong command line.`
 // loadConfig reads a configuration and finds what only the program can know as
 // well: unknown reasons, unreadable certificates, a host without a name.
 func loadConfig(file string) (config.Config, error) {
-	return config.Load(file, config.KnownReplies(reasonWords()), config.KnownRollouts(rolloutWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients, checkHistory, checkProtected)
+	return config.Load(file, config.KnownReplies(reasonWords()), config.KnownRollouts(rolloutWords()), checkHostname, checkCertificate, checkUpstream, checkSpool, checkResolver, checkRecipients, checkTexts, checkHistory, checkProtected)
 }
 
 func reasonWords() []string {
