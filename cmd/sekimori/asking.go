@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -74,11 +74,11 @@ func (a *asking) health(now time.Time) console.Health {
 			asked, answered = asked+s.asked, answered+s.answered
 		}
 	}
-	h := console.Health{Part: "dns", State: console.Good, Words: fmt.Sprintf("%d/%d, 10 min", answered, asked)}
+	h := console.Health{Part: "dns", State: console.Good, Key: "health.dns", Args: []string{strconv.Itoa(answered), strconv.Itoa(asked)}}
 	const enough = 20 // to tell anything by
 	switch missed := asked - answered; {
 	case asked == 0:
-		h.Words = ""
+		h.Key = ""
 	case asked < enough:
 	case 2*missed >= asked:
 		h.State = console.Bad

@@ -22,6 +22,7 @@ import (
 // inForce is what the console tells of the configuration in force.
 type inForce struct {
 	cfg      config.Config
+	name     string // our SMTP name
 	filter   *filter.Filter
 	resolver dns.Source
 	sources  func() []sources.Status
@@ -31,7 +32,7 @@ type inForce struct {
 // show is called whenever another configuration is in force.
 func (s *service) show(cfg config.Config, h *house) {
 	feeds := s.common.feeds
-	s.inForce.Store(&inForce{cfg, h.filter, h.filter.Resolver, func() []sources.Status {
+	s.inForce.Store(&inForce{cfg, h.server.Hostname, h.filter, h.filter.Resolver, func() []sources.Status {
 		return append(feeds.domains.Snapshot(), feeds.lists.Snapshot()...)
 	}, func() map[string]time.Time { return certificates(cfg, h) }})
 }
@@ -84,7 +85,7 @@ func (r *readings) failed() string {
 func (s *service) consoleRoutes() []guard.Route {
 	name := ""
 	if at := s.inForce.Load(); at != nil {
-		name, _ = hostname(at.cfg)
+		name = at.name
 	}
 	c, err := console.New(console.Options{
 		History: consoleHistory{s.common.history}, Health: s.consoleHealth, Policy: s.consolePolicy,
@@ -123,13 +124,13 @@ func (s *service) consoleHealth() []console.Health {
 
 // sourcesHealth is of all sources together; the page of rules has each.
 func sourcesHealth(all []sources.Status, domains int) console.Health {
-	h := console.Health{Part: "sources", State: console.Good, Words: strconv.Itoa(domains)}
+	h := console.Health{Part: "sources", State: console.Good, Key: "health.domains", Args: []string{strconv.Itoa(domains)}}
 	if domains == 0 && len(all) == 0 {
 		return console.Health{Part: "sources", State: console.Off}
 	}
 	for _, s := range all {
 		if s.Problem != "" {
-			h.State, h.Words = console.Warn, s.Name+": "+s.Problem
+			h.State, h.Key, h.Words = console.Warn, "", s.Name+": "+s.Problem
 		}
 	}
 	return h
@@ -138,9 +139,12 @@ func sourcesHealth(all []sources.Status, domains int) console.Health {
 func sourceHealth(all []sources.Status) []console.Health {
 	var list []console.Health
 	for _, s := range all {
-		h := console.Health{Part: s.Name, State: console.Good, Words: strings.Join(append([]string{strconv.Itoa(s.Domains)}, s.Lines...), "; ")}
+		h := console.Health{Part: s.Name, State: console.Good, Key: "health.entries", Args: []string{strconv.Itoa(s.Domains)}}
+		if len(s.Lines) > 0 {
+			h.State, h.Key, h.Words = console.Warn, "", strings.Join(s.Lines, "; ")
+		}
 		if s.Problem != "" {
-			h.State, h.Words = console.Warn, s.Problem
+			h.State, h.Key, h.Words = console.Warn, "", s.Problem
 		}
 		list = append(list, h)
 	}
@@ -165,7 +169,7 @@ func certificatesHealth(all map[string]time.Time, now time.Time) []console.Healt
 	if name == "" {
 		return nil
 	}
-	h := console.Health{Part: "certificate", State: console.Good, Words: first.UTC().Format("2006-01-02 15:04 UTC") + " " + name}
+	h := console.Health{Part: "certificate", State: console.Good, Key: "health.certificate", Args: []string{name, first.UTC().Format("2006-01-02")}}
 	switch left := first.Sub(now); {
 	case left < certificateLate:
 		h.State = console.Bad

@@ -100,7 +100,7 @@ func TestTextsAreUsed(t *testing.T) {
 			t.Errorf("the pages ask for %s, which there is not", m[1])
 		}
 	}
-	made := regexp.MustCompile(`^(title|result|state|worst|part|period|reason|why|tell|outcome|technique|rank|audit|col)\.`) // keys that are put together
+	made := regexp.MustCompile(`^(title|result|state|worst|part|health|period|reason|why|tell|outcome|technique|rank|audit|col)\.`) // keys that are put together
 	for key := range english {
 		if !made.MatchString(key) && !strings.Contains(source.String(), `"`+key+`"`) {
 			t.Errorf("nobody asks for %s", key)
@@ -176,7 +176,9 @@ func TestHostileData(t *testing.T) {
 		other.ID, other.Reason, other.Shadow, other.Outcome = 3, bad, bad, filter.Outcome(bad)
 		s.fake.found = []Message{m, other}
 		s.fake.domains, s.fake.sources = []DomainCount{{bad, 1, 0, 1, 1, 0}}, []Source{{bad, 1, 0, 1, s.fake.now}}
-		s.Console.Options.Health = func() []Health { return []Health{{"dns", Bad, bad}} }
+		s.Console.Options.Health = func() []Health {
+			return []Health{{Part: "dns", State: Bad, Words: bad}, {Part: "sources", State: Warn, Key: "health.domains", Args: []string{bad}}}
+		}
 		for _, path := range append(paths(), "/messages/3") {
 			_, page := s.get(path, "en")
 			checkPage(t, path, bad, page)

@@ -10,7 +10,9 @@ import (
 type Health struct {
 	Part  string // "dns", "upstream", "history", "sources", "certificate", "process": a key of the texts
 	State State
-	Words string // what there is to say beyond the state; may be ""
+	Words string // what there is to say beyond the state, in words that are not translated: an error; may be ""
+	Key   string // of the texts, in place of Words, with Args; may be ""
+	Args  []string
 }
 
 // State is how a part does.

@@ -114,13 +114,13 @@ func newSite(t testing.TB) *site {
 	c, err := New(Options{
 		History: f,
 		Health: func() []Health {
-			return []Health{{"process", Good, ""}, {"upstream", Bad, "127.0.0.1:10025: connection refused"}, {"dns", Warn, "3 of 120 questions were not answered"}, {"history", Good, ""}, {"sources", Off, ""}}
+			return []Health{{Part: "process", State: Good}, {Part: "upstream", State: Bad, Words: "127.0.0.1:10025: connection refused"}, {Part: "dns", State: Warn, Key: "health.dns", Args: []string{"3", "120"}}, {Part: "history", State: Good}, {Part: "sources", State: Off}}
 		},
 		Policy: func() Policy {
 			p := Policy{Domains: 3, Loaded: now, Settings: []string{`policy.mode: "enforce" -> "shadow"`},
 				Tenants: []Tenant{{"customer-1", []string{"example.net"}, []string{`dmarc.reject: "corroborated" -> "strict"`}}},
 				Reloads: []Reload{{At: now, Now: []string{`policy.mode: "enforce" -> "shadow"`}}, {At: now, Error: "sekimori.toml:3:1: no such key"}},
-				Sources: []Health{{"/etc/userdomains", Good, "3 domains"}}}
+				Sources: []Health{{Part: "/etc/userdomains", State: Good, Words: "3 domains"}}}
 			for _, r := range filter.Reasons() {
 				p.Rules = append(p.Rules, Rule{string(r), "reject", "policy.dmarc.reject", "corroborated"})
 			}

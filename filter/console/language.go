@@ -34,7 +34,7 @@ func newLanguage(code string) (*language, error) {
 		return nil, fmt.Errorf("texts of %s: %w", code, err)
 	}
 	l.pages, err = templateOf(template.FuncMap{
-		"t": l.text, "has": l.has, "num": number, "clock": clock, "day": day, "iso": iso, "size": size, "span": span, "first": first,
+		"t": l.text, "say": l.say, "reply": replyText, "has": l.has, "num": number, "clock": clock, "day": day, "iso": iso, "size": size, "span": span, "first": first,
 		"ms": func(seconds float64) float64 { return 1000 * seconds }, "args": func(all ...any) []any { return all },
 	})
 	return l, err
@@ -55,6 +55,23 @@ func (l *language) text(key string, args ...any) string {
 		pairs = append(pairs, "{"+strconv.Itoa(i)+"}", fmt.Sprint(a))
 	}
 	return strings.NewReplacer(pairs...).Replace(s)
+}
+
+// say is text for a list of arguments.
+func (l *language) say(key string, args []string) string {
+	all := make([]any, len(args))
+	for i, a := range args {
+		all[i] = a
+	}
+	return l.text(key, all...)
+}
+
+// replyText has the enhanced code once, where the text begins with it already.
+func replyText(enhanced, text string) string {
+	if enhanced == "" || strings.HasPrefix(text, enhanced+" ") {
+		return text
+	}
+	return enhanced + " " + text
 }
 
 func (l *language) has(key string) bool { return l.texts[key] != "" }
