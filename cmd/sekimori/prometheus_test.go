@@ -231,6 +231,13 @@ func TestDashboardsShowData(t *testing.T) {
 	}
 	d := watched(t, cases)
 	classic, native := startPrometheus(t, d.admin, wholeConfig), startPrometheus(t, d.admin, printedConfig, "native-histograms")
+	for _, p := range []*promServer{classic, native} {
+		// What is asked of the DNS comes once: it must find the counters seen at 0.
+		waitFor(t, "Prometheus has scraped", func() bool {
+			got, err := p.query("sekimori_build_info")
+			return err == nil && len(got) == 1
+		})
+	}
 	keepSending(t, d, cases)
 	for name, p := range map[string]*promServer{"classic": classic, "native": native} {
 		empty := dashboardQueries(t)

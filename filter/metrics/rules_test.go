@@ -85,6 +85,20 @@ func TestAlertsAreWholeAndTested(t *testing.T) {
 	}
 }
 
+// The runbook leads to fields of the log by their names.
+func TestRunbookNamesFieldsOfTheLog(t *testing.T) {
+	fields := regexp.MustCompile("`((?:event|error|source|sekimori)\\.[a-z_.]+)`").FindAllStringSubmatch(readFile(t, rulesFolder, "runbook.md"), -1)
+	log := readFile(t, rulesFolder, "../log.md")
+	if len(fields) < 5 {
+		t.Errorf("only %q", fields)
+	}
+	for _, f := range fields {
+		if !strings.Contains(log, "| `"+f[1]+"` |") {
+			t.Errorf("the log has no %s", f[1])
+		}
+	}
+}
+
 // Rules ask for nothing that does not exist: metrics, labels, words of labels.
 func TestRulesAskForWhatThereIs(t *testing.T) {
 	text := readFile(t, rulesFolder, "rules/alerts.yml") + readFile(t, rulesFolder, "rules/recording.yml")
