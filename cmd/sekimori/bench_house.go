@@ -67,7 +67,7 @@ func (b *benchHouse) open(ctx context.Context, cfg config.Config, secure bool, s
 	}
 	c.book.put(sheet, cfg)
 	log := c.book.logger()
-	h, err := newHouseIn(c, cfg, source, log)
+	h, err := newHouse(c, cfg, source, log)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (c *common) build(cfg config.Config, log *slog.Logger) (*house, error) {
 			return nil, err
 		}
 	}
-	h, err := newHouseIn(c, cfg, source, log)
+	h, err := newHouse(c, cfg, source, log)
 	if err == nil {
 		if asked != c.asked {
 			retire(c.source)

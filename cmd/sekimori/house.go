@@ -27,12 +27,8 @@ type house struct {
 	every   time.Duration // between two probes
 }
 
-func newHouse(cfg config.Config, source dns.Source, log *slog.Logger) (*house, error) {
-	return newHouseIn(newCommon(cfg), cfg, source, log)
-}
-
-// newHouseIn makes a house that shares with those before and after it.
-func newHouseIn(c *common, cfg config.Config, source dns.Source, log *slog.Logger) (*house, error) {
+// newHouse makes a house that shares with those before and after it.
+func newHouse(c *common, cfg config.Config, source dns.Source, log *slog.Logger) (*house, error) {
 	judge, err := newFilter(cfg, source)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func openStageIn(ctx context.Context, c *common, cfg config.Config, source dns.S
 		return nil, err
 	}
 	cfg.Upstream = cfg.Upstream.At(mta.listen.Addr().String())
-	h, err := newHouseIn(c, cfg, source, log)
+	h, err := newHouse(c, cfg, source, log)
 	if err != nil {
 		return nil, err
 	}
