@@ -129,6 +129,7 @@ func protectedConflicts(p Protected, add func(bad bool, key, other, message stri
 		path := tablePath("protected.source", i)
 		earlier, taken := first[s.Name]
 		add(taken, path+".name", path, "is the name of "+earlier+" already")
+		add(strings.HasPrefix(s.Name, "lists."), path+".name", path, `cannot begin with "lists.", as those of [lists] do`)
 		if !taken {
 			first[s.Name] = path
 		}

@@ -48,7 +48,7 @@ type Keeper struct {
 func Open(ctx context.Context, o Options, before *Keeper) (*Keeper, error) {
 	if len(o.Sources) > 0 {
 		if err := copies(o.Copies).open(); err != nil {
-			return nil, fmt.Errorf("the directory of the copies: %w", err)
+			return nil, fmt.Errorf("the directory of the last good copies (protected.state_directory): %w", err)
 		}
 	}
 	return Look(ctx, o, before)

@@ -8,77 +8,135 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 
 	"sekimori/filter"
 )
 
-// listText is a file of lists as a panel writes it.
-type listText struct {
-	Allow  []entryText `toml:"allow"`
-	Block  []entryText `toml:"block"`
-	Sender []entryText `toml:"sender"`
-}
-
-// entryText is one table of it.
-type entryText struct {
-	Domain          string    `toml:"domain"`
-	Address         string    `toml:"address"`
-	DKIM            string    `toml:"dkim"`
-	Unauthenticated string    `toml:"unauthenticated"`
-	Network         string    `toml:"network"`
-	Expires         time.Time `toml:"expires"`
-	Author          string    `toml:"author"`
-	Note            string    `toml:"note"`
-}
-
 // maxDepth bounds brackets within brackets: a list needs two.
 const maxDepth = 16
 
-// parseListFile reads a file of at most so many entries, strictly: what it has
-// that is no entry is an error with its line.
-func parseListFile(data []byte, limit int) ([]filter.Entry, error) {
-	depth, tables := shape(data)
-	switch {
-	case depth > maxDepth:
-		return nil, errors.New("has too many brackets within brackets")
-	case tables > limit:
-		return nil, fmt.Errorf("has more than %d entries", limit)
-	}
-	var doc listText
-	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&doc); err != nil {
-		return nil, placed(err)
-	}
-	entries := make([]filter.Entry, 0, len(doc.Allow)+len(doc.Block)+len(doc.Sender))
-	for _, group := range []struct {
-		word string
-		of   []entryText
-	}{{"allow", doc.Allow}, {"block", doc.Block}, {"sender", doc.Sender}} {
-		for i, e := range group.of {
-			entry, err := e.entry(group.word)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", entryPlace(data, group.word, i), err)
-			}
-			entries = append(entries, entry)
-		}
-	}
-	return entries, nil
+// listParser reads a file of entries, one expression after the other, and ends at
+// the first that is wrong: the TOML library's own decoder takes quadratic time to
+// tell of many unknown keys.
+type listParser struct {
+	data    []byte
+	limit   int
+	entries []filter.Entry
+	lines   []int           // of the entries' headers
+	set     map[string]bool // keys of the last entry
+	line    int             // of offset
+	offset  int
 }
 
-// entry checks one entry by itself, so that the file's place can be told.
-func (e entryText) entry(word string) (filter.Entry, error) {
-	entry := filter.Entry{
-		Block: word == "block", Sender: word == "sender",
-		Domain: e.Domain, Address: e.Address, Signer: e.DKIM, Unsafe: e.Unauthenticated,
-		Expires: e.Expires, Author: e.Author, Note: e.Note,
+// parseListFile reads a file of at most so many entries, strictly: what it has
+// that is no entry is an error with its line. lines are where the entries begin.
+func parseListFile(data []byte, limit int) (entries []filter.Entry, lines []int, err error) {
+	if shape(data) > maxDepth {
+		return nil, nil, errors.New("has too many brackets within brackets")
 	}
-	if e.Network != "" {
-		var err error
-		if entry.Network, err = parseNetwork(e.Network); err != nil {
-			return entry, fmt.Errorf("%s is no network", quote(e.Network))
+	l := &listParser{data: data, limit: limit, line: 1}
+	var p unstable.Parser
+	p.Reset(data)
+	for p.NextExpression() {
+		if err := l.expression(p.Expression()); err != nil {
+			return nil, nil, fmt.Errorf("line %d: %w", l.line, err)
 		}
 	}
-	return entry, nil
+	if err := p.Error(); err != nil {
+		return nil, nil, l.syntax(err)
+	}
+	return l.entries, l.lines, nil
+}
+
+// moveTo counts lines up to an offset, which never goes back.
+func (l *listParser) moveTo(offset int) {
+	offset = max(l.offset, min(offset, len(l.data)))
+	l.line += bytes.Count(l.data[l.offset:offset], []byte("\n"))
+	l.offset = offset
+}
+
+func (l *listParser) syntax(err error) error {
+	var at *unstable.ParserError
+	if !errors.As(err, &at) {
+		return fmt.Errorf("after line %d: %.100q", l.line, err)
+	}
+	l.moveTo(cap(l.data) - cap(at.Highlight))
+	return fmt.Errorf("line %d: %.100q", l.line, at.Message)
+}
+
+func (l *listParser) expression(n *unstable.Node) error {
+	it := n.Key()
+	it.Next()
+	l.moveTo(int(it.Node().Raw.Offset))
+	name, dotted := string(it.Node().Data), it.Next()
+	switch {
+	case n.Kind == unstable.ArrayTable && !dotted:
+		return l.header(name)
+	case n.Kind != unstable.KeyValue || dotted || len(l.entries) == 0:
+		return fmt.Errorf("%s begins no entry: write [[allow]], [[block]] or [[sender]]", quote(name))
+	case l.set[name]:
+		return fmt.Errorf("%s stands in this entry already", quote(name))
+	}
+	l.set[name] = true
+	return setKey(&l.entries[len(l.entries)-1], name, n.Value())
+}
+
+func (l *listParser) header(name string) error {
+	switch {
+	case name != "allow" && name != "block" && name != "sender":
+		return fmt.Errorf("%s is unknown: write [[allow]], [[block]] or [[sender]]", quote(name))
+	case len(l.entries) == l.limit:
+		return fmt.Errorf("has more than %d entries", l.limit)
+	}
+	l.entries = append(l.entries, filter.Entry{Block: name == "block", Sender: name == "sender"})
+	l.lines = append(l.lines, l.line)
+	l.set = map[string]bool{}
+	return nil
+}
+
+// setKey takes one key of an entry.
+func setKey(e *filter.Entry, name string, v *unstable.Node) (err error) {
+	texts := map[string]*string{
+		"domain": &e.Domain, "address": &e.Address, "dkim": &e.Signer, "unauthenticated": &e.Unsafe, "author": &e.Author, "note": &e.Note,
+	}
+	text := string(v.Data)
+	switch into := texts[name]; {
+	case into != nil && v.Kind == unstable.String:
+		*into = text
+	case name == "network" && v.Kind == unstable.String:
+		if e.Network, err = parseNetwork(text); err != nil {
+			err = fmt.Errorf("%s is no network", quote(text))
+		}
+	case name == "expires":
+		e.Expires, err = parseTime(v.Kind, text)
+	case into == nil && name != "network":
+		err = fmt.Errorf("the key %s is unknown", quote(name))
+	default:
+		err = fmt.Errorf("%s must be text in quotes", name)
+	}
+	return err
+}
+
+// parseTime reads a date or time of TOML; one without a zone is of this machine's.
+func parseTime(kind unstable.Kind, text string) (time.Time, error) {
+	text = strings.ToUpper(strings.Replace(text, " ", "T", 1))
+	var t time.Time
+	var err error
+	switch kind {
+	case unstable.DateTime:
+		t, err = time.Parse(time.RFC3339, text)
+	case unstable.LocalDateTime:
+		t, err = time.ParseInLocation("2006-01-02T15:04:05", text, time.Local)
+	case unstable.LocalDate:
+		t, err = time.ParseInLocation("2006-01-02", text, time.Local)
+	default:
+		return t, errors.New("expires must be a date without quotes, as 2027-03-31")
+	}
+	if err != nil {
+		return t, fmt.Errorf("%s is no date", quote(text))
+	}
+	return t, nil
 }
 
 // parseNetwork reads a network, or an address as the network of itself.
@@ -90,70 +148,26 @@ func parseNetwork(s string) (netip.Prefix, error) {
 }
 
 // newList makes the list and tells where in the file a senseless entry stands.
-func newList(data []byte, entries []filter.Entry) (*filter.List, error) {
+func newList(entries []filter.Entry, lines []int) (*filter.List, error) {
 	list, err := filter.NewList(entries)
 	if err == nil {
 		return list, nil
 	}
-	at := map[string]int{}
-	for _, e := range entries {
-		word := "allow"
-		if e.Block {
-			word = "block"
-		} else if e.Sender {
-			word = "sender"
-		}
+	for i, e := range entries {
 		if _, bad := filter.NewList([]filter.Entry{e}); bad != nil {
 			_, reason, _ := strings.Cut(bad.Error(), ": ")
-			return nil, fmt.Errorf("%s: %s", entryPlace(data, word, at[word]), reason)
+			return nil, fmt.Errorf("line %d: %s", lines[i], reason)
 		}
-		at[word]++
 	}
 	return nil, err
 }
 
-// entryPlace finds the line of an entry's header, or counts where the entries are
-// written in one line.
-func entryPlace(data []byte, word string, i int) string {
-	n := 0
-	for line := 1; len(data) > 0; line++ {
-		one, rest, _ := bytes.Cut(data, []byte("\n"))
-		data = rest
-		name, isHeader := bytes.CutPrefix(bytes.TrimSpace(one), []byte("[["))
-		name, _, _ = bytes.Cut(name, []byte("]]"))
-		if !isHeader || string(bytes.TrimSpace(name)) != word {
-			continue
-		}
-		if n == i {
-			return fmt.Sprintf("line %d", line)
-		}
-		n++
-	}
-	return fmt.Sprintf("%s entry %d", word, i+1)
-}
-
-// placed gives the errors of the TOML library their line, and bounds them.
-func placed(err error) error {
-	var strict *toml.StrictMissingError
-	var wrong *toml.DecodeError
-	switch {
-	case errors.As(err, &strict) && len(strict.Errors) > 0:
-		line, _ := strict.Errors[0].Position()
-		return fmt.Errorf("line %d: the key %s is unknown", line, quote(strings.Join(strict.Errors[0].Key(), ".")))
-	case errors.As(err, &wrong):
-		line, _ := wrong.Position()
-		return fmt.Errorf("line %d: %s", line, quote(wrong.Error()))
-	}
-	return errors.New(quote(err.Error()))
-}
-
-// shape counts, without understanding more of TOML than its strings and comments,
-// how deep brackets stand within brackets and how many tables there may be: a
-// parser goes down as deep, and makes as many.
-func shape(data []byte) (depth, tables int) {
+// shape tells, without understanding more of TOML than its strings and comments,
+// how deep brackets stand within brackets: a parser goes down as deep.
+func shape(data []byte) (depth int) {
 	open := 0
 	for i := 0; i < len(data); i++ {
-		switch c := data[i]; c {
+		switch data[i] {
 		case '#':
 			i = endOf(data, i, "\n")
 		case '"', '\'':
@@ -161,14 +175,11 @@ func shape(data []byte) (depth, tables int) {
 		case '[', '{':
 			open++
 			depth = max(depth, open)
-			if c == '{' || i+1 < len(data) && data[i+1] == '[' {
-				tables++
-			}
 		case ']', '}':
 			open = max(0, open-1)
 		}
 	}
-	return depth, tables
+	return depth
 }
 
 // endOfString gives the index of the last byte of the string that begins at i.

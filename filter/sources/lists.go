@@ -258,14 +258,11 @@ func (l *Lists) rest(f *listFile, p part) {
 func (l *Lists) fileLimit() int64 { return min(maxFile, 64<<10+int64(l.options.MaxEntries)<<10) }
 
 func (l *Lists) parse(data []byte) (*filter.List, error) {
-	entries, err := parseListFile(data, l.options.MaxEntries)
+	entries, lines, err := parseListFile(data, l.options.MaxEntries)
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) > l.options.MaxEntries {
-		return nil, fmt.Errorf("has more than %d entries", l.options.MaxEntries)
-	}
-	return newList(data, entries)
+	return newList(entries, lines)
 }
 
 // take has a file's list replaced, or leaves it as it was.
