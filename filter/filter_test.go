@@ -20,7 +20,7 @@ example.org.            TXT "v=spf1 -all"
 ;fail spf.broken.example TXT TIMEOUT
 `
 
-func zone(t *testing.T, text string) *dns.Zone {
+func zone(t testing.TB, text string) *dns.Zone {
 	t.Helper()
 	z, err := dns.ParseZone("test.zone", strings.NewReader(text))
 	if err != nil {

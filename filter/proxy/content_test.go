@@ -13,7 +13,8 @@ import (
 // blocks gives octets in blocks of the sizes named, one after another.
 type blocks struct {
 	rest  []byte
-	sizes []byte // 0 counts as 1; the last one goes on
+	sizes []byte // 0 counts as 1; the last one goes on; none: 1
+	whole bool   // as large as they can be instead
 	back  []byte // given back
 }
 
@@ -27,6 +28,9 @@ func (b *blocks) Read(p []byte) (int, error) {
 		if len(b.sizes) > 1 {
 			b.sizes = b.sizes[1:]
 		}
+	}
+	if b.whole {
+		n = len(p)
 	}
 	n = copy(p[:min(n, len(p))], b.rest)
 	b.rest = b.rest[n:]

@@ -23,7 +23,7 @@ import (
 )
 
 // writeCertificate makes a self-signed certificate for name in dir.
-func writeCertificate(t *testing.T, dir, name string, serial int64) (cert, key string, pool *x509.CertPool) {
+func writeCertificate(t testing.TB, dir, name string, serial int64) (cert, key string, pool *x509.CertPool) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
