@@ -190,7 +190,7 @@ func TestHostileQuestions(t *testing.T) {
 	s := newSite(t)
 	for _, bad := range hostile() {
 		question := url.Values{}
-		for _, f := range append(fields[:], "after", "period", "lang", "find", "x") {
+		for _, f := range append(fields[:], "after", "period", "lang", "x") {
 			question.Set(f, bad[:min(len(bad), 3000)])
 		}
 		for _, path := range []string{"/", "/messages", "/domains", "/domains/example.com", "/nothing"} {
@@ -305,6 +305,20 @@ func TestHistoryTrouble(t *testing.T) {
 	for _, path := range []string{"/", "/messages", "/messages/2", "/domains", "/domains/example.com"} {
 		if status, page := s.get(path, "en"); status != 200 || !strings.Contains(page, "No history is kept.") {
 			t.Errorf("%s: %d", path, status)
+		}
+	}
+}
+
+// Dashboards and logs know messages by their ids.
+func TestMessageByItsID(t *testing.T) {
+	s := newSite(t)
+	m := s.fake.found[3]
+	if status, page := s.get("/messages/"+m.MessageID, "en"); status != 200 || !strings.Contains(page, m.MessageID) {
+		t.Errorf("%d", status)
+	}
+	for _, id := range []string{"nosuchid", "999999", "-1", "%00", strings.Repeat("x", 5000)} {
+		if status, _ := s.get("/messages/"+id, "en"); status != 404 {
+			t.Errorf("%.20s: %d", id, status)
 		}
 	}
 }

@@ -16,7 +16,6 @@ type domainsPage struct {
 	Domains []DomainCount
 	Full    bool // there are more than are listed
 	Known   int  // protected domains in all
-	Find    string
 }
 
 const domainsShown = 200
@@ -32,9 +31,6 @@ func (c *Console) domains(r *http.Request, v *view) error {
 	p.Full = len(all) > domainsShown
 	p.Domains = all[:min(len(all), domainsShown)]
 	cleanAll(&p.Domains)
-	if find := strings.TrimSpace(r.URL.Query().Get("find")); find != "" {
-		p.Find = clean(find[:min(len(find), maxField)])
-	}
 	return nil
 }
 

@@ -37,7 +37,7 @@ func (f *fake) Search(_ context.Context, q Query) ([]Message, error) {
 	f.asked = append(f.asked, q)
 	var all []Message
 	for _, m := range f.found {
-		if q.Action == "" || q.Action == m.Action {
+		if (q.Action == "" || q.Action == m.Action) && (q.MessageID == "" || q.MessageID == m.MessageID) {
 			m.Detail = nil
 			all = append(all, m)
 		}

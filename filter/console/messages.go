@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -141,12 +142,26 @@ type messagePage struct {
 	Tell string // key of what to tell the sender; "" for nothing
 }
 
-func (c *Console) message(r *http.Request, v *view) error {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		return errMissing
+// find takes the number of a row, or the id of a message as logs, metrics and
+// replies have it.
+func (c *Console) find(ctx context.Context, id string) (Message, bool, error) {
+	if n, err := strconv.ParseInt(id, 10, 64); err == nil {
+		if m, ok, err := c.History.Message(ctx, n); ok || err != nil {
+			return m, ok, err
+		}
 	}
-	m, ok, err := c.History.Message(r.Context(), id)
+	if len(id) > maxField {
+		return Message{}, false, nil
+	}
+	found, err := c.History.Search(ctx, Query{MessageID: id, Limit: 1})
+	if err != nil || len(found) == 0 {
+		return Message{}, false, err
+	}
+	return c.History.Message(ctx, found[0].ID)
+}
+
+func (c *Console) message(r *http.Request, v *view) error {
+	m, ok, err := c.find(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return v.history(err)
 	}
