@@ -36,6 +36,8 @@ type Keeper struct {
 	bells   *bells
 	end     context.CancelFunc
 
+	saving sync.Mutex // one copy at a time, none after Stop
+
 	mu        sync.Mutex // what the members have
 	ended     bool
 	conflicts string // as last logged
@@ -135,6 +137,8 @@ func (k *Keeper) Stop() {
 	k.mu.Lock()
 	k.ended = true
 	k.mu.Unlock()
+	k.saving.Lock() // what is being written is written
+	defer k.saving.Unlock()
 	k.end()
 }
 
@@ -198,9 +202,14 @@ func (k *Keeper) publish() {
 
 // save keeps a copy. Without it all goes on.
 func (k *Keeper) save(m *member) {
+	k.saving.Lock()
+	defer k.saving.Unlock()
 	k.mu.Lock()
-	had := m.base
+	had, ended := m.base, k.ended
 	k.mu.Unlock()
+	if ended {
+		return // the copy is a later keeper's now
+	}
 	if err := k.copies.save(m.source, had); err != nil {
 		k.options.Log.Warn("the copy of a source could not be written: if the source is broken at the next start, sekimori will not start", "source", m.source.Name, "error", err.Error())
 	}
