@@ -81,8 +81,9 @@ type Policy struct {
 	// The domain of MAIL FROM.
 	Sender Sender `toml:"sender"`
 
-	// New rules step by step: percent of the senders' domains for which a reason is
-	// enforced; for the others it is as in shadow mode. Which domains these are
+	// New rules step by step: percent of the senders' domains (of spoofs: of the
+	// protected domains) for which a reason is enforced; for the others it is as in
+	// shadow mode, and the other rules hold as if it were not there. Which these are
 	// stays the same from message to message, and none drops out while the number
 	// grows. A reason that is not named is enforced for all.
 	// Limits: 0 to 100. Example: protected_name = 10
@@ -117,7 +118,8 @@ type DMARC struct {
 
 	// When the DNS did not answer what would have decided (also about SPF and
 	// DKIM). "accept" lets the mail through with temperror on record; "defer"
-	// answers 451 4.7.0, and the client tries again.
+	// answers 451 4.7.0, and the client tries again. Mail that might be a spoof of a
+	// protected domain has to try again in any case where spoof = "reject".
 	// Default: "accept". One of: "accept", "defer".
 	TempError string `toml:"temperror" oneof:"accept|defer"`
 

@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"slices"
+
 	"sekimori/filter/dkim"
 	"sekimori/filter/dmarc"
 	"sekimori/filter/mail"
@@ -199,6 +201,15 @@ func listedAuthor(all []Claim) (Listing, bool) {
 		}
 	}
 	return Listing{}, false
+}
+
+// ownList tells whether the author's sender is listed in one of the recipient's
+// lists. Who lists senders in a list of his own says that they may write in his
+// name; that what he publishes for all the world does not hold for others'
+// mailboxes, he cannot say: whether a domain is his, nobody but the DNS knows.
+func ownList(lists []string, all []Claim) bool {
+	l, listed := listedAuthor(all)
+	return listed && slices.Contains(lists, l.List)
 }
 
 // listed finds the entry by which a recipient's lists decide about a message: the

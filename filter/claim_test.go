@@ -85,6 +85,7 @@ func TestProof(t *testing.T) {
 }
 
 // Invariant 5: however the DNS fails us, nobody is refused for it, for no rule.
+// In the name of a protected domain nobody gets in by it either.
 func TestDNSTroubleIsNoSpoof(t *testing.T) {
 	for _, o := range []dns.Outcome{dns.ServFail, dns.Refused, dns.Timeout, dns.OverLimit} {
 		f := testFilter(sourceFunc(func(context.Context, dns.Question) dns.Answer { return dns.Answer{Outcome: o} }))
@@ -93,8 +94,12 @@ func TestDNSTroubleIsNoSpoof(t *testing.T) {
 		f.IPRev, f.SenderDomain = true, true
 		f.Policy.Unauthenticated, f.Policy.NoReverseName, f.Policy.SenderMissing, f.Policy.SenderNullMX = Reject, Reject, Reject, Reject
 		v := f.Check(context.Background(), read(t, "a@example.com", plain))
-		if v.Action != Accept || v.Reason != DNSTempError || v.Protected != "example.com" {
+		if v.Action != Defer || v.Reason != DNSTempError || v.Protected != "example.com" {
 			t.Errorf("%s: %s %s %s", o, v.Action, v.Reason, v.Protected)
+		}
+		f.Live.SetDomains(nil)
+		if v := f.Check(context.Background(), read(t, "a@example.com", plain)); v.Action != Accept || v.Reason != DNSTempError {
+			t.Errorf("%s, nothing protected: %s %s", o, v.Action, v.Reason)
 		}
 	}
 }

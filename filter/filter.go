@@ -65,6 +65,7 @@ func (f *Filter) judge(ctx context.Context, m *mail.Message) Verdict {
 		}
 		facts := found[p.methods]
 		facts.Listed = f.listed(p.lists, m, facts)
+		facts.OwnList = ownList(p.lists, facts.Claims)
 		v := one.Policy.Decide(m, facts)
 		v.Tenants = p.names
 		if i == 0 || f.Mixed.prefers(v, verdict) {

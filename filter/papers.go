@@ -22,10 +22,10 @@ const (
 
 // papers decides about what a sender lacks. Data that the DNS did not give never
 // counts against him. Of several lines the strictest holds, the first of equals.
-func (p *Policy) papers(r Results) (Action, Reason) {
+func (p *Policy) papers(r Results, on inForce) (Action, Reason) {
 	action, reason := Accept, DMARCNone
 	consider := func(holds bool, a Action, why Reason) {
-		if holds && a.stricter(action) {
+		if holds && on(why) && a.stricter(action) {
 			action, reason = a, why
 		}
 	}

@@ -52,19 +52,26 @@ type Policy struct {
 
 // Decide judges by the facts alone: no I/O, no clock.
 func (p *Policy) Decide(m *mail.Message, r Results) Verdict {
-	action, reason := p.rule(m, r)
-	v := Verdict{Action: action, Reason: reason, Results: r}
-	v.Shadow = action != Accept && (p.Shadow || !p.rolledOut(reason, m, r))
-	v.Protected = protectedBy(r.Claims)
-	v.Listing = listingBy(reason, r)
-	v.Explanation = explain(reason, m, r)
-	v.Reply = p.reply(action, reason, m, r)
+	v := p.staged(m, r)
+	v.Results = r
 	v.Edit = p.edit(m, v)
 	return v
 }
 
-// rule is the table of decisions.
-func (p *Policy) rule(m *mail.Message, r Results) (Action, Reason) {
+// verdict is what those lines of the table say that are on, without the Edit.
+func (p *Policy) verdict(m *mail.Message, r Results, on inForce) Verdict {
+	action, reason := p.rule(m, r, on)
+	v := Verdict{Action: action, Reason: reason}
+	v.Shadow = action != Accept && p.Shadow
+	v.Protected = protectedBy(r.Claims)
+	v.Listing = listingBy(reason, r)
+	v.Explanation = explain(reason, m, r)
+	v.Reply = p.reply(action, reason, m, r)
+	return v
+}
+
+// rule is the table of decisions, of those lines that are on.
+func (p *Policy) rule(m *mail.Message, r Results, on inForce) (Action, Reason) {
 	switch {
 	// RFC 5321 section 2.3.8. It holds for everybody: what is two messages
 	// behind us must not get past us.
@@ -75,8 +82,8 @@ func (p *Policy) rule(m *mail.Message, r Results) (Action, Reason) {
 	case r.Listed != nil && r.Listed.Entry.Block:
 		return p.Block, Blocked
 	}
-	action, reason := p.merits(m, r)
-	if a, why := p.papers(r); a.stricter(action) && !exempt(reason) {
+	action, reason := p.merits(m, r, on)
+	if a, why := p.papers(r, on); a.stricter(action) && !exempt(reason) {
 		return a, why
 	}
 	return action, reason
@@ -85,9 +92,9 @@ func (p *Policy) rule(m *mail.Message, r Results) (Action, Reason) {
 // merits decides by what a message is. The first line that holds wins, but a
 // spoof of a protected domain and what else there is to say of it never make each
 // other milder.
-func (p *Policy) merits(m *mail.Message, r Results) (Action, Reason) {
+func (p *Policy) merits(m *mail.Message, r Results, on inForce) (Action, Reason) {
 	spoof, how, spoofed := p.spoof(r)
-	action, reason, bad := p.malformed(m, r)
+	action, reason, bad := p.malformed(m, r, on)
 	switch {
 	case r.Listed != nil && !spoofed:
 		return Accept, allowed(r.Listed.Entry)
@@ -99,7 +106,7 @@ func (p *Policy) merits(m *mail.Message, r Results) (Action, Reason) {
 	case bad:
 		return spoof, how
 	}
-	action, reason = p.authenticated(r)
+	action, reason = p.authenticated(r, on)
 	if spoofed && !action.stricter(spoof) {
 		return spoof, how
 	}
@@ -107,25 +114,34 @@ func (p *Policy) merits(m *mail.Message, r Results) (Action, Reason) {
 }
 
 // malformed decides about messages that programs read in different ways.
-func (p *Policy) malformed(m *mail.Message, r Results) (Action, Reason, bool) {
-	if m.Has(mail.HeaderNUL) || m.Has(mail.HeaderLine) {
+func (p *Policy) malformed(m *mail.Message, r Results, on inForce) (Action, Reason, bool) {
+	if (m.Has(mail.HeaderNUL) || m.Has(mail.HeaderLine)) && on(MalformedHeader) {
 		return p.MalformedHeader, MalformedHeader, true
 	}
+	reason := AuthorMalformed
 	switch r.Author.Status {
 	case mail.AuthorDomain:
 		return Accept, "", false
 	case mail.AuthorNone:
-		return p.Author, AuthorMissing, true
+		reason = AuthorMissing
 	case mail.AuthorMultiple:
-		return p.Author, AuthorMultiple, true
+		reason = AuthorMultiple
 	}
-	return p.Author, AuthorMalformed, true
+	return p.Author, reason, on(reason)
 }
 
-func (p *Policy) authenticated(r Results) (Action, Reason) {
-	if _, listed := listedAuthor(r.Claims); listed {
+func (p *Policy) authenticated(r Results, on inForce) (Action, Reason) {
+	action, reason := p.dmarc(r)
+	if !on(reason) {
+		action = Accept
+	}
+	if _, listed := listedAuthor(r.Claims); listed && (r.OwnList || r.DMARC.Word != dmarc.Fail || action == Accept) {
 		return Accept, ListedSender
 	}
+	return action, reason
+}
+
+func (p *Policy) dmarc(r Results) (Action, Reason) {
 	switch r.DMARC.Word {
 	case dmarc.Pass:
 		return Accept, DMARCPass

@@ -8,12 +8,26 @@ func (p *Policy) spoof(r Results) (Action, Reason, bool) {
 	case !short || p.Spoof == Accept:
 		return Accept, "", false
 	case c.Proof == ProofUnknown:
-		return p.tempError(r), DNSTempError, true
+		return p.undecided(c, r), DNSTempError, true
 	case c.Proof == ProofHidden && p.Spoof == Reject:
 		// A relay of the operator's keeps SPF from speaking: not the sender's fault.
 		return Quarantine, c.Place, true
 	}
 	return p.Spoof, c.Place, true
+}
+
+// undecided decides about what the DNS may yet show to be a spoof. It waits for
+// the DNS rather than being let through: who forges may choose a name whose
+// servers are dead, or keep them busy. It is never refused for good.
+func (p *Policy) undecided(c Claim, r Results) Action {
+	wait := p.Spoof
+	if wait == Reject {
+		wait = Defer
+	}
+	if a := p.tempError(r); a.stricter(wait) || !p.covers(c.Place, c.Protected) {
+		return a
+	}
+	return wait
 }
 
 // allowed is the reason by which an entry lets mail through.

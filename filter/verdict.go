@@ -97,6 +97,7 @@ type Results struct {
 	DMARC   dmarc.Result
 	Sender  SenderDomain   // the domain of MAIL FROM in the DNS
 	Claims  []Claim        // protected domains in whose name the message comes
+	OwnList bool           // the author's sender is listed in a list that the recipient goes by
 	Listed  *Listing       // what the recipient's lists say of the sender; nil: nothing
 	DNS     []dns.Exchange // what was asked, in the order of the answers
 	Stages  Stages         // how long it took; all zero where nothing was asked
