@@ -45,7 +45,7 @@ const (
 	commands mode = iota
 	message       // the end of one, after the rest of it
 	turned        // nothing: TLS is to begin
-	over          // nothing: TLS has begun
+	over          // nothing: TLS has begun, or the connection is closed
 )
 
 // endLine is what the library gets of a message.
@@ -96,32 +96,42 @@ func (t *talk) Read(p []byte) (int, error) {
 // readLine puts one line into p, or a full p where it is too long. A line that
 // the end of the connection cuts short is no command.
 func (t *talk) readLine(p []byte) (int, error) {
-	n := copy(p, t.ahead)
-	t.ahead = t.ahead[n:]
-	for looked := 0; ; {
-		if i := bytes.IndexByte(p[looked:n], '\n'); i >= 0 {
-			line := looked + i + 1
-			t.unread(p[line:n])
-			return line, nil
-		}
+	n := t.again(p[:min(len(p), firstLine(t.ahead))])
+	for n == 0 || p[n-1] != '\n' {
 		if n == len(p) {
 			return n, nil
 		}
-		looked = n
 		more, err := t.Conn.Read(p[n:])
-		if n += more; more == 0 && err != nil {
+		if more == 0 && err != nil {
 			return 0, lost(err)
 		}
+		line := firstLine(p[n : n+more])
+		t.unread(p[n+line : n+more])
+		n += line
 	}
+	return n, nil
+}
+
+// firstLine is the length of b up to its first line end, or of all of it.
+func firstLine(b []byte) int {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i + 1
+	}
+	return len(b)
+}
+
+// again gives what was read too much before. Its room goes with the last of it.
+func (t *talk) again(p []byte) int {
+	n := copy(p, t.ahead)
+	if t.ahead = t.ahead[n:]; len(t.ahead) == 0 {
+		t.ahead = nil
+	}
+	return n
 }
 
 // unread gives back what was read too much.
 func (t *talk) unread(b []byte) {
-	switch {
-	case len(b) == 0:
-	case len(t.ahead) == 0: // its room goes with it
-		t.ahead = bytes.Clone(b)
-	default:
+	if len(b) > 0 {
 		t.ahead = append(bytes.Clone(b), t.ahead...)
 	}
 }
@@ -139,16 +149,14 @@ func lost(err error) error {
 type raw struct{ *talk }
 
 func (r raw) Read(p []byte) (int, error) {
-	if t := r.talk; len(t.ahead) > 0 {
-		n := copy(p, t.ahead)
-		t.ahead = t.ahead[n:]
+	if n := r.again(p); n > 0 {
 		return n, nil
 	}
 	n, err := r.Conn.Read(p)
-	if err != nil {
-		err = lost(err)
+	if n > 0 || err == nil {
+		return n, nil // TLS 1.2 tells of its end with the last octets: the error comes again
 	}
-	return n, err
+	return 0, lost(err)
 }
 
 func (t *talk) readChunk(p []byte) (int, error) {
@@ -256,6 +264,7 @@ func (t *talk) Close() error {
 	case over:
 		return nil
 	}
+	t.mode = over // what came behind QUIT is not looked at
 	return t.Conn.Close()
 }
 
