@@ -47,8 +47,10 @@ type DNS struct {
 	// Default: "12h". Limits: "0s" to "7d".
 	Stale Duration `toml:"stale" min:"0s" max:"168h"`
 
-	// Where a name does not exist, believe that nothing exists below it (RFC
-	// 8020), and do not ask.
+	// Where a name provenly does not exist, believe that nothing exists below it
+	// (RFC 8020), and do not ask. DNSSEC proves it, so this needs trust_ad:
+	// without, some servers deny names that have others below them, such as
+	// _domainkey.example.com.
 	// Default: true.
 	NXDomainCut bool `toml:"nxdomain_cut"`
 
@@ -61,7 +63,7 @@ type DNS struct {
 
 	// Believe the resolvers when they say that an answer is signed (the AD bit,
 	// RFC 4035 section 3.2.3). Only where nobody can stand between us and them.
-	// It is written to the log and decides nothing.
+	// It is written to the log and decides nothing but nxdomain_cut.
 	// Default: false.
 	TrustAD bool `toml:"trust_ad"`
 }

@@ -42,7 +42,7 @@ type Cache struct {
 	Stale    time.Duration
 	Patience time.Duration // what one waits for a new answer before a stale one is given; 1.8 s
 	Prefetch bool          // answers that are asked for often are renewed in the last tenth of their TTL
-	Cut      bool          // below a name that does not exist there is nothing (RFC 8020)
+	Cut      bool          // below a name that provenly (Answer.Secure) does not exist there is nothing (RFC 8020)
 
 	seed       maphash.Seed
 	shards     []*shard
@@ -164,8 +164,11 @@ func (c *Cache) renew(e *entry) {
 	}()
 }
 
-// denied: RFC 8020 section 2. The name itself is asked for by every type: some
-// servers deny a name when they do not know the type (RFC 4074 section 4.2).
+// denied: RFC 8020 section 2, where DNSSEC proves it. Other servers may deny a
+// name that has no records but names below it: who asks for _domainkey.example.com
+// by the way of his MAIL FROM would take that domain's keys away from all. The
+// name itself is asked for by every type: some deny a name when they do not know
+// the type (RFC 4074 section 4.2).
 func (c *Cache) denied(name string) (Answer, bool) {
 	if !c.Cut {
 		return Answer{}, false
@@ -175,7 +178,7 @@ func (c *Cache) denied(name string) (Answer, bool) {
 		s.mu.RLock()
 		for _, t := range [...]Type{TXT, A, AAAA, MX, PTR, SPF} {
 			e := s.entries[Question{parent, t}]
-			if e == nil || e.answer.Outcome != NXDomain || e.answer.Alias != "" {
+			if e == nil || e.answer.Outcome != NXDomain || !e.answer.Secure || e.answer.Alias != "" {
 				continue
 			}
 			if a, ok := c.recall(e); ok {

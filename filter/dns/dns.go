@@ -76,7 +76,7 @@ type Answer struct {
 	Names   []string // of PTR; as Question.Name
 	Alias   string   // where CNAMEs led, as Question.Name; "" if there was none
 	TTL     time.Duration
-	Secure  bool // AD was set by a server we trust for it: for the log only
+	Secure  bool // AD was set by a server we trust for it: for the log and Cache.Cut only
 	Cached  bool // came from the cache
 	// Stale: the answer is beyond its TTL, and this is how asking anew has ended
 	// (RFC 8767); "" otherwise.

@@ -156,6 +156,12 @@ func (q *inquiry) read(p []byte) (*mdns.Msg, error) {
 	if p[2]&truncated != 0 {
 		return nil, errTruncated // what is there is not looked at: half a record set is a wrong one
 	}
+	for section := 6; section < headerSize; section += 2 {
+		// A record takes 13 octets here and a kilobyte when its name is spelled out.
+		if binary.BigEndian.Uint16(p[section:]) > maxRecords {
+			return nil, fmt.Errorf("%w: more than %d records in one section", errUnreadable, maxRecords)
+		}
+	}
 	m := new(mdns.Msg)
 	if err := m.Unpack(p); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreadable, err)

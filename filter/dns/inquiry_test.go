@@ -3,6 +3,8 @@ package dns
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 
@@ -94,6 +96,26 @@ func TestScramble(t *testing.T) {
 		letter := 'a' <= name[i] && name[i] <= 'z'
 		if !lower[i] || upper[i] != letter {
 			t.Errorf("%q at %d: upper %v, lower %v", name[i], i, upper[i], lower[i])
+		}
+	}
+}
+
+// An answer of more records than are looked at is not even unpacked: five thousand
+// fit into one, each with a name of a kilobyte when spelled out.
+func TestTooManyRecordsAreNotUnpacked(t *testing.T) {
+	on := newChain(Question{strings.Repeat(strings.Repeat("\x01", 49)+".", 5) + "x", TXT})
+	q := newInquiry(&on, form{random: randomly})
+	for section := 6; section < headerSize; section += 2 {
+		p := append([]byte(nil), q.packed...)
+		p[2] |= 0x80
+		const records = 5000
+		binary.BigEndian.PutUint16(p[section:], records)
+		for range records {
+			p = append(p, 0xc0, headerSize, 0, 16, 0, 1, 0, 0, 0, 9, 0, 1, 0)
+		}
+		var err error
+		if n := testing.AllocsPerRun(1, func() { _, err = q.read(p) }); n > 20 || !errors.Is(err, errUnreadable) {
+			t.Errorf("count at octet %d: %v allocations, %v", section, n, err)
 		}
 	}
 }

@@ -147,7 +147,7 @@ func FuzzCache(f *testing.F) {
 			}
 			given[q] = k.now()
 			if q.Name[0] == 'n' {
-				return Answer{Outcome: NXDomain, TTL: time.Duration(1+len(q.Name)) * time.Second}
+				return Answer{Outcome: NXDomain, Secure: true, TTL: time.Duration(1+len(q.Name)) * time.Second}
 			}
 			return Answer{Outcome: Found, TXT: []string{q.String()}, TTL: time.Duration(1+len(q.Name)) * time.Second}
 		}}

@@ -250,9 +250,13 @@ func TestNXDomainCut(t *testing.T) {
 	src := &source{answer: func(_ context.Context, q Question) Answer {
 		switch {
 		case q.Name == "alias.x":
-			return Answer{Outcome: NXDomain, Alias: "gone.example", TTL: time.Minute}
+			return Answer{Outcome: NXDomain, Alias: "gone.example", TTL: time.Minute, Secure: true}
 		case within(q.Name, "none.x"):
-			return Answer{Outcome: NXDomain, TTL: time.Minute, Server: "s"}
+			return Answer{Outcome: NXDomain, TTL: time.Minute, Server: "s", Secure: true}
+		case q.Name == "_domainkey.unsigned.x": // has no records, but names below it
+			return Answer{Outcome: NXDomain, TTL: time.Minute}
+		case q.Name == "s1._domainkey.unsigned.x":
+			return Answer{Outcome: Found, TXT: []string{"v=DKIM1; p="}, TTL: time.Minute}
 		}
 		return Answer{Outcome: NoData, TTL: time.Minute}
 	}}
@@ -275,6 +279,8 @@ func TestNXDomainCut(t *testing.T) {
 	ask("_dmarc.c.b.a.none.x", NXDomain, 0)
 	ask("bnone.x", NoData, 1)
 	ask("x", NoData, 1)
+	ask("_domainkey.unsigned.x", NXDomain, 1)
+	ask("s1._domainkey.unsigned.x", Found, 1) // not proven by DNSSEC: some servers deny empty non-terminals
 	ask("alias.x", NXDomain, 1)
 	ask("a.alias.x", NoData, 1) // the denial is of another name: RFC 6604
 	k.advance(time.Minute)
