@@ -126,6 +126,7 @@ func TestAdminUsersOfADaemon(t *testing.T) {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		return resp.StatusCode
 	}
+	waitFor(t, "the MTA was asked", func() bool { return d.get("/readyz") == "200 ready" })
 	for _, c := range []struct {
 		at, path, name, password string
 		want                     int

@@ -48,6 +48,24 @@ func TestAlertsFireAndKeepQuiet(t *testing.T) {
 	promtool(t, "test", "rules", "tests/minutes.yml", "tests/days.yml")
 }
 
+// promtool evaluates groups that have no place in the order at random: what one
+// group records another then sees an interval later, or not.
+func TestRuleGroupsHaveAnOrder(t *testing.T) {
+	groups := regexp.MustCompile(`(?m)^  - name: (\w+)$`).FindAllStringSubmatch(
+		readFile(t, rulesFolder, "rules/recording.yml")+readFile(t, rulesFolder, "rules/alerts.yml"), -1)
+	if len(groups) < 5 {
+		t.Errorf("only %d groups", len(groups))
+	}
+	for _, file := range []string{"tests/minutes.yml", "tests/days.yml"} {
+		order, _, _ := strings.Cut(readFile(t, rulesFolder, file), "\ntests:\n")
+		for _, g := range groups {
+			if !strings.Contains(order, "\n  - "+g[1]+"\n") {
+				t.Errorf("%s: group_eval_order lacks %s", file, g[1])
+			}
+		}
+	}
+}
+
 // Each alert has a case in which it fires, one in which it does not, and a section
 // of the runbook that says what it means, what to look at and what to do.
 func TestAlertsAreWholeAndTested(t *testing.T) {
