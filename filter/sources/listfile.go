@@ -13,8 +13,8 @@ import (
 	"sekimori/filter"
 )
 
-// maxDepth bounds brackets within brackets: a list needs two.
-const maxDepth = 16
+// maxShape bounds what shape tells: a list needs two.
+const maxShape = 16
 
 // listParser reads a file of entries, one expression after the other, and ends at
 // the first that is wrong: the TOML library's own decoder takes quadratic time to
@@ -32,8 +32,8 @@ type listParser struct {
 // parseListFile reads a file of at most so many entries, strictly: what it has
 // that is no entry is an error with its line. lines are where the entries begin.
 func parseListFile(data []byte, limit int) (entries []filter.Entry, lines []int, err error) {
-	if shape(data) > maxDepth {
-		return nil, nil, errors.New("has too many brackets within brackets")
+	if shape(data) > maxShape {
+		return nil, nil, errors.New("has too many brackets within brackets, dots in a line or commas: it is no list")
 	}
 	l := &listParser{data: data, limit: limit, line: 1}
 	var p unstable.Parser
@@ -163,23 +163,30 @@ func newList(entries []filter.Entry, lines []int) (*filter.List, error) {
 }
 
 // shape tells, without understanding more of TOML than its strings and comments,
-// how deep brackets stand within brackets: a parser goes down as deep.
-func shape(data []byte) (depth int) {
-	open := 0
+// the most of: how deep brackets stand within brackets, dots in a line, commas in
+// all. A parser goes down as deep, and makes nodes of a hundred bytes of the others.
+func shape(data []byte) (most int) {
+	open, dots, commas := 0, 0, 0
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '#':
-			i = endOf(data, i, "\n")
+			i, dots = endOf(data, i, "\n"), 0
 		case '"', '\'':
 			i = endOfString(data, i)
 		case '[', '{':
 			open++
-			depth = max(depth, open)
 		case ']', '}':
 			open = max(0, open-1)
+		case ',':
+			commas++
+		case '.':
+			dots++
+		case '\n':
+			dots = 0
 		}
+		most = max(most, open, dots, commas)
 	}
-	return depth
+	return most
 }
 
 // endOfString gives the index of the last byte of the string that begins at i.

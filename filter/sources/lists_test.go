@@ -66,6 +66,8 @@ func TestParseListFileRefuses(t *testing.T) {
 		"every address":    {"[[allow]]\nnetwork = \"0.0.0.0/0\"\n", "every address there is"},
 		"too many":         {strings.Repeat("[[allow]]\ndomain = \"a.example\"\n", 11), "has more than 10 entries"},
 		"too many in line": {"allow = [" + strings.Repeat("{domain=\"a.example\"},", 11) + "]", "line 1: \"allow\" begins no entry"},
+		"array":            {"x = [" + strings.Repeat("1,", 100000) + "1]", "commas"},
+		"dots":             {strings.Repeat("a.", 100000) + "a = 1", "dots in a line"},
 		"depth":            {"allow = " + strings.Repeat("[", 100000), "too many brackets"},
 		"depth of tables":  {"allow = " + strings.Repeat("{a=", 100000), "too many brackets"},
 		"open string":      {"[[allow]]\nnote = \"", "line 2: "},
@@ -267,5 +269,13 @@ func BenchmarkSourceHundredThousand(b *testing.B) {
 		b.ReportMetric(float64((cpu() - began).Milliseconds()), "cpu-ms")
 		b.ReportMetric(float64(heap()-before)/(1<<20), "MiB")
 		runtime.KeepAlive(k)
+	}
+}
+
+// What bounds a hostile file is in the way of none that is honest.
+func TestParseListFileOfDates(t *testing.T) {
+	text := strings.Repeat("[[allow]]\nnetwork = \"192.0.2.0/24\" # a, b. c\nexpires = 2027-01-01T00:00:00.5Z # d\n", 100)
+	if entries, _, err := parseListFile([]byte(text), 100); err != nil || len(entries) != 100 {
+		t.Errorf("%d entries, %v", len(entries), err)
 	}
 }
