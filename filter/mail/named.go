@@ -1,9 +1,7 @@
 package mail
 
 import (
-	"io"
 	"iter"
-	"mime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -42,16 +40,11 @@ func named(value []byte, yield func(string) bool) bool {
 	if !strings.Contains(text, "=?") {
 		return true
 	}
-	d := mime.WordDecoder{CharsetReader: asIs}
-	decoded, err := d.DecodeHeader(text)
-	return err != nil || eachNamed(decoded, yield)
+	return eachNamed(decodedWords(text), yield)
 }
 
-// asIs leaves text of charsets that are not decoded here as it is: the letters
-// of a domain name and the @ are in nearly all of them what they are in ASCII.
-func asIs(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-
-// eachNamed finds what stands behind each @.
+// eachNamed finds what stands behind each @. A blank may come between, but not
+// where there is one before the @ too: "meet us @ example.com" is no address.
 func eachNamed(text string, yield func(string) bool) bool {
 	text = strings.Map(plainly, text)
 	for {
@@ -59,7 +52,10 @@ func eachNamed(text string, yield func(string) bool) bool {
 		if at < 0 {
 			return true
 		}
-		text = text[at+1:]
+		spaced := at == 0 || text[at-1] == ' ' || text[at-1] == '\t'
+		if text = text[at+1:]; !spaced {
+			text = strings.TrimLeft(text, " \t")
+		}
 		end := strings.IndexFunc(text, endsName)
 		if end < 0 {
 			end = len(text)
@@ -71,15 +67,19 @@ func eachNamed(text string, yield func(string) bool) bool {
 	}
 }
 
-// eachReading gives the domain, and that before the first letter beyond ASCII: a
-// title may stand behind an address without a space.
+// eachReading gives the domain, that before the first letter beyond ASCII, and
+// that before the first underscore: a title may stand behind an address without a
+// space.
 func eachReading(name string, yield func(string) bool) bool {
 	for {
-		d, err := ASCIIDomain(strings.Trim(name, ".-"))
+		d, err := ASCIIDomain(strings.Trim(name, ".-_"))
 		if err == nil && strings.Contains(d, ".") && !yield(d) {
 			return false
 		}
 		beyond := strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
+		if beyond < 0 {
+			beyond = strings.IndexByte(name, '_')
+		}
 		if beyond < 0 {
 			return true
 		}
@@ -88,11 +88,13 @@ func eachReading(name string, yield func(string) bool) bool {
 }
 
 // plainly drops what nobody sees and the backslashes of quoted pairs, and knows
-// the wide forms of @.
+// the wide forms of @ and what looks like a dot.
 func plainly(r rune) rune {
 	switch {
 	case r == '\uff20', r == '\ufe6b':
 		return '@'
+	case r == '\u2024':
+		return '.'
 	case r == '\\', r == '\u200c', r == '\u200d', vanishes(r):
 		return -1
 	}
@@ -100,5 +102,5 @@ func plainly(r rune) rune {
 }
 
 func endsName(r rune) bool {
-	return r != '-' && fullStop(r) != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+	return r != '-' && r != '_' && fullStop(r) != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
