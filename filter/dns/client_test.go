@@ -275,8 +275,15 @@ func TestClientAttempts(t *testing.T) {
 		return [][]byte{pack(t, answerTo(q, 0, good(t)), tcp, nil)}
 	})
 	c := clientOf(t, third)
-	c.Timeout, c.Attempts = 500*time.Millisecond, 3
+	c.Timeout, c.Attempts = 500*time.Millisecond, 20 // a late answer is another lost packet
 	expect(t, c.Query(t.Context(), question), Found, "good")
+	mute := silent(t)
+	c = clientOf(t, mute)
+	c.Timeout, c.Attempts = 50*time.Millisecond, 3
+	expect(t, c.Query(t.Context(), question), Timeout, "")
+	if n := mute.udp.Load(); n > 3 {
+		t.Errorf("who is silent was asked %d times", n)
+	}
 	fails := answering(t, mdns.RcodeServerFailure, nil, nil)
 	c = clientOf(t, fails)
 	c.Attempts = 3

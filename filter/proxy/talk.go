@@ -203,7 +203,7 @@ func (t *talk) command(p []byte, n int) (int, error) {
 		t.hello = "HELO"
 	case isVerb(line, "EHLO"):
 		t.hello = "EHLO"
-	case isVerb(line, "BDAT"):
+	case len(line) >= 4 && strings.EqualFold(string(line[:4]), "BDAT"): // whatever divides it from its size
 		return t.bdat(p, n, string(line[4:]))
 	case len(line) >= 8 && bytes.EqualFold(line[:8], []byte("STARTTLS")):
 		return 0, t.startTLS(string(line[8:]))

@@ -19,7 +19,7 @@ func TestTransactionsInOneWrite(t *testing.T) {
 	text := letterText + "..\r\n..NOOP\r\n"
 	chunk := "A: b\r\n\r\nSTARTTLS\r\nBDAT 5\r\nEHLO x\r\n.\r\n"
 	k.raw(start + "DATA\r\n" + text + ".\r\n" + start + "BDAT " + strconv.Itoa(len(chunk)) + " LAST\r\n" + chunk +
-		start + "DATA\r\n.\r\n" + start + "bdat 0 last\r\nNOOP\r\n")
+		start + "DATA\r\n.\r\n" + start + "bdat\t0 last\r\nNOOP\r\n")
 	for _, want := range []string{
 		"250", "250", "354", accepted, "250", "250", accepted, "250", "250", "354", accepted, "250", "250", accepted, "250 2.0.0 I have",
 	} {
@@ -47,7 +47,7 @@ func TestRepliesLeaveTogether(t *testing.T) {
 
 // A chunk whose size cannot be told ends the connection: what follows is content.
 func TestChunkOfNoSize(t *testing.T) {
-	for _, line := range []string{"BDAT", "BDAT x", "BDAT -1 LAST", "BDAT 1 FIRST", "BDAT 5 LAST x", "BDAT 99999999999 LAST", "bdat +5"} {
+	for _, line := range []string{"BDAT", "BDAT x", "BDAT -1 LAST", "BDAT 1 FIRST", "BDAT 5 LAST x", "BDAT 99999999999 LAST", "bdat +5", "BDAT\tx", "BDATA"} {
 		d := newDoor(t)
 		k := d.dial().ready()
 		k.say("MAIL FROM:<a@sender.example>", "250")
