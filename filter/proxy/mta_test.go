@@ -347,26 +347,52 @@ func (m *mta) nextID() string {
 // readData reads up to the end of data: the right one, or what a lax MTA takes
 // for it.
 func (m *mta) readData(r *bufio.Reader) (string, error) {
+	if m.lax {
+		return readLax(r)
+	}
+	var all []byte
+	for start := 0; ; {
+		part, err := r.ReadSlice('\n')
+		all = append(all, part...)
+		if err != nil && err != bufio.ErrBufferFull {
+			return "", err
+		}
+		if !bytes.HasSuffix(all[start:], []byte("\r\n")) {
+			continue
+		}
+		line := all[start:]
+		if string(line) == ".\r\n" {
+			return string(all[:start]), nil
+		}
+		if line[0] == '.' {
+			all = append(all[:start], line[1:]...)
+		}
+		start = len(all)
+	}
+}
+
+// readLax goes octet by octet: a bare CR or LF ends a line, NULs are dropped.
+func readLax(r *bufio.Reader) (string, error) {
 	var all []byte
 	for start := 0; ; {
 		b, err := r.ReadByte()
 		if err != nil {
 			return "", err
 		}
-		if m.lax && b == 0 {
+		if b == 0 {
 			continue
 		}
 		all = append(all, b)
-		if !m.lax && !bytes.HasSuffix(all, []byte("\r\n")) || b != '\n' && b != '\r' {
+		if b != '\n' && b != '\r' {
 			continue
 		}
-		if m.lax && b == '\r' {
+		if b == '\r' {
 			if next, err := r.Peek(1); err == nil && next[0] == '\n' {
 				continue
 			}
 		}
 		line := all[start:]
-		if text := strings.TrimRight(string(line), "\r\n"); text == "." && (m.lax || len(line) == 3) {
+		if strings.TrimRight(string(line), "\r\n") == "." {
 			return string(all[:start]), nil
 		}
 		if line[0] == '.' {
