@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"sekimori/filter"
 	"sekimori/filter/mail"
@@ -26,12 +28,53 @@ func BenchmarkProxy(b *testing.B) {
 	}
 }
 
+// BenchmarkLinear is a message by size. What an octet of it costs is to stay the
+// same, in one line or in many; of processor time too, which other work on the
+// machine and its disk do not lengthen.
+func BenchmarkLinear(b *testing.B) {
+	for _, size := range []int{1e6, 10e6, 100e6} {
+		for name, line := range map[string]string{"text": plainLine, "dots": "..\r\n", "one line": strings.Repeat("x", 1<<10)} {
+			b.Run(fmt.Sprintf("%s-%dMB", name, size/1e6), func(b *testing.B) {
+				began := processorTime(b)
+				benchmarkMessage(b, "DATA", []byte(letterText+strings.Repeat(line, size/len(line))+"\r\n"))
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(size), "ns/octet")
+				b.ReportMetric(float64(processorTime(b)-began)/float64(b.N)/float64(size), "cpu-ns/octet")
+			})
+		}
+	}
+}
+
+// processorTime is what this process has had so far.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkIdle is what 10,000 connections cost that wait, without the kernel's
+// part.
+func BenchmarkIdle(b *testing.B) {
+	for b.Loop() {
+		heap, stack := idle(b, 10_000)
+		b.ReportMetric(float64(heap), "heap-B/conn")
+		b.ReportMetric(float64(stack), "stack-B/conn")
+	}
+}
+
+const plainLine = "a line of text as long as most lines of most messages have always been, 78\r\n"
+
 func benchmarkProxy(b *testing.B, way string, size int) {
+	benchmarkMessage(b, way, []byte(letterText+strings.Repeat(plainLine, size/len(plainLine))))
+}
+
+func benchmarkMessage(b *testing.B, way string, text []byte) {
 	s := &Server{
 		Hostname: "mx.example",
 		Upstream: &Upstream{Address: takesAll(b), Hostname: "mx.example", Reuse: Reuse{Idle: 1}},
 		Check:    func(context.Context, *mail.Message) filter.Verdict { return filter.Verdict{Action: filter.Accept} },
-		Limits:   Limits{Turns: 1 << 30},
+		Limits:   Limits{Turns: 1 << 30, MessageSize: 1 << 30},
 	}
 	if way == "TLS" {
 		cert, key, _ := writeCertificate(b, b.TempDir(), "mx.example", 1)
@@ -65,7 +108,6 @@ func benchmarkProxy(b *testing.B, way string, size int) {
 		r = bufio.NewReader(c)
 	}
 	talk([]byte("EHLO client.example\r\n"))
-	text := []byte(letterText + strings.Repeat("a line of text as long as most lines of most messages have always been, 78\r\n", size/78))
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -120,7 +162,7 @@ func takeAll(c net.Conn) {
 		case bytes.HasPrefix(line, []byte("DATA")):
 			io.WriteString(c, "354 go\r\n")
 			for string(line) != ".\r\n" {
-				if line, err = r.ReadSlice('\n'); err != nil {
+				if line, err = r.ReadSlice('\n'); err != nil && err != bufio.ErrBufferFull {
 					return
 				}
 			}
@@ -136,7 +178,7 @@ func takeAll(c net.Conn) {
 // BenchmarkContent is the search for the end of a message and its dots.
 func BenchmarkContent(b *testing.B) {
 	for name, line := range map[string]string{
-		"text":       "a line of text as long as most lines of most messages have always been, 78\r\n",
+		"text":       plainLine,
 		"dots":       "..\r\n",
 		"line ends":  "\r\n",
 		"CRs":        "\r\r\r\r",

@@ -468,42 +468,57 @@ const idleMax = 20<<10 + raceCost
 // Thousands of idle connections are cheap.
 func TestIdleConnections(t *testing.T) {
 	const n = 1000
-	d := newDoor(t, func(s *Server) { s.Listeners = map[string]Listener{"pipe": {Limits: Limits{Connections: n}}} })
+	heap, stack := idle(t, n)
+	t.Logf("for each connection %d octets of heap, %d of stacks", heap, stack)
+	if heap+stack > idleMax {
+		t.Errorf("%d octets of heap and %d of stacks for each idle connection, at most %d are wanted", heap, stack, idleMax)
+	}
+}
+
+// idle tells what each of n connections that have said EHLO and no more costs.
+func idle(tb testing.TB, n int) (heap, stack int64) {
+	tb.Helper()
+	s := &Server{Hostname: "mx.example", Upstream: &Upstream{Address: takesAll(tb), Hostname: "mx.example"}}
+	s.Listeners = map[string]Listener{"pipe": {Limits: Limits{Connections: n}}}
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	d.serveAs("pipe", l)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(context.Background(), "pipe", l) }()
 	clients := make([]net.Conn, n)
 	greeting := make([]byte, 512)
-	before := memory()
+	heapBefore, stackBefore := memory()
 	for i := range clients {
 		ours, theirs := net.Pipe()
 		clients[i] = ours
 		l.conns <- theirs
 		if _, err := ours.Read(greeting); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		io.WriteString(ours, "EHLO x.example\r\n")
 		if _, err := ours.Read(greeting); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
-	each := (memory() - before) / n
-	t.Logf("%d octets for each connection, of heap and stacks", each)
-	if each > idleMax {
-		t.Errorf("%d octets for each idle connection, at most %d are wanted", each, idleMax)
-	}
+	heap, stack = memory()
 	for _, c := range clients {
 		c.Close()
 	}
-	eventually(t, func() bool { return len(d.server.open()) == 0 })
+	s.Shutdown(context.Background())
+	if err := <-served; err != nil {
+		tb.Error(err)
+	}
+	if n := len(s.open()); n != 0 {
+		tb.Errorf("%d connections are left", n)
+	}
+	return (heap - heapBefore) / int64(n), (stack - stackBefore) / int64(n)
 }
 
-// memory is what is in use of heap and stacks.
-func memory() int64 {
+// memory is what is in use of heap and of stacks.
+func memory() (heap, stack int64) {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	return int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
 // pipeListener gives connections that cost the kernel nothing.
