@@ -36,11 +36,7 @@ func (f *Filter) session(purpose string, budget int) *dns.Session {
 }
 
 func (s sessions) exchanges() []dns.Exchange {
-	var all []dns.Exchange
-	for _, one := range []*dns.Session{s.iprev, s.spf, s.dkim, s.dmarc, s.sender} {
-		all = append(all, one.Exchanges()...)
-	}
-	return all
+	return dns.AllExchanges(s.iprev, s.spf, s.dkim, s.dmarc, s.sender)
 }
 
 // spf gives MAIL FROM two thirds of SPF's questions and HELO the rest.

@@ -39,17 +39,21 @@ func Questions(exchanges []Exchange) int {
 // Elapsed is the time during which at least one question was under way: what
 // the message waited for the DNS at most.
 func Elapsed(exchanges []Exchange) time.Duration {
-	sorted := slices.SortedFunc(slices.Values(exchanges), func(a, b Exchange) int { return a.Start.Compare(b.Start) })
+	type span struct{ from, end time.Time }
+	spans := make([]span, 0, 16) // as many as most messages have
+	for _, e := range exchanges {
+		spans = append(spans, span{e.Start, e.Start.Add(e.Took)})
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
 	var total time.Duration
 	var until time.Time
-	for _, e := range sorted {
-		from, end := e.Start, e.Start.Add(e.Took)
-		if from.Before(until) {
-			from = until
+	for _, s := range spans {
+		if s.from.Before(until) {
+			s.from = until
 		}
-		if end.After(from) {
-			total += end.Sub(from)
-			until = end
+		if s.end.After(s.from) {
+			total += s.end.Sub(s.from)
+			until = s.end
 		}
 	}
 	return total

@@ -60,30 +60,55 @@ type Session struct {
 	source Source
 	budget int
 
-	mu        sync.Mutex
-	exchanges []Exchange
-	asked     map[Question]*flight
+	mu       sync.Mutex
+	asked    []*flight // the last one of each question; few enough to be looked through
+	answered []*flight // in the order the answers came
 }
 
-// flight is one question on its way, or landed. A nil one was given up.
+// flight is one question on its way, or landed.
 type flight struct {
-	landed  bool          // under the session's lock, as is:
+	Exchange
+	landed  bool          // under the session's lock, as are:
 	done    chan struct{} // made by the first who waits
-	answer  Answer
-	givenUp bool
+	givenUp bool          // another flight may take its place
 }
 
 // NewSession starts a session of at most budget different questions
 // (RFC 7208 section 11.1 asks for such a bound).
 func NewSession(s Source, budget int) *Session {
-	return &Session{source: s, budget: budget, asked: map[Question]*flight{}}
+	return &Session{source: s, budget: budget}
 }
 
 // Exchanges gives what was asked so far, in the order the answers came.
-func (s *Session) Exchanges() []Exchange {
+func (s *Session) Exchanges() []Exchange { return AllExchanges(s) }
+
+// AllExchanges gives the exchanges of several sessions, one session after the other.
+func AllExchanges(sessions ...*Session) []Exchange {
+	var all []Exchange
+	n := 0
+	for _, s := range sessions {
+		n += s.count()
+	}
+	all = slices.Grow(all, n)
+	for _, s := range sessions {
+		all = s.appendExchanges(all)
+	}
+	return all
+}
+
+func (s *Session) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.exchanges)
+	return len(s.answered)
+}
+
+func (s *Session) appendExchanges(all []Exchange) []Exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.answered {
+		all = append(all, f.Exchange)
+	}
+	return all
 }
 
 // Query answers from the session's memory or asks the source. Beyond the budget
@@ -97,8 +122,8 @@ func (s *Session) Query(ctx context.Context, q Question) Answer {
 		case f == nil:
 			return Answer{Outcome: OverLimit, Err: fmt.Errorf("more than %d questions for one message", s.budget)}
 		case mine:
-			s.ask(ctx, q, f)
-			return f.answer
+			s.ask(ctx, f)
+			return f.Answer
 		}
 		if done := s.landing(f); done != nil {
 			select {
@@ -108,7 +133,7 @@ func (s *Session) Query(ctx context.Context, q Question) Answer {
 			}
 		}
 		if !f.givenUp {
-			return f.answer
+			return f.Answer
 		}
 	}
 }
@@ -118,15 +143,19 @@ func (s *Session) Query(ctx context.Context, q Question) Answer {
 func (s *Session) join(q Question) (f *flight, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f, asked := s.asked[q]
+	i := slices.IndexFunc(s.asked, func(f *flight) bool { return f.Question == q })
 	switch {
-	case f != nil:
-		return f, false
-	case !asked && len(s.asked) >= s.budget:
+	case i >= 0 && !s.asked[i].givenUp:
+		return s.asked[i], false
+	case i < 0 && len(s.asked) >= s.budget:
 		return nil, false
 	}
-	f = &flight{}
-	s.asked[q] = f
+	f = &flight{Exchange: Exchange{Purpose: s.Purpose, Question: q}}
+	if i >= 0 {
+		s.asked[i] = f
+	} else {
+		s.asked = append(s.asked, f)
+	}
 	return f, true
 }
 
@@ -153,24 +182,19 @@ func (s *Session) land(f *flight) {
 	}
 }
 
-func (s *Session) ask(ctx context.Context, q Question, f *flight) {
-	f.answer = Answer{Outcome: ServFail} // what waiters see should the source panic
+func (s *Session) ask(ctx context.Context, f *flight) {
+	f.Answer = Answer{Outcome: ServFail} // what waiters see should the source panic
 	defer s.land(f)
-	start := time.Now()
-	f.answer = s.source.Query(ctx, q)
-	if s.Fresh && f.answer.Stale != "" {
-		f.answer = Answer{Outcome: f.answer.Stale, Cached: true, Server: f.answer.Server, Err: errStale}
+	f.Start = time.Now()
+	f.Answer = s.source.Query(ctx, f.Question)
+	if s.Fresh && f.Answer.Stale != "" {
+		f.Answer = Answer{Outcome: f.Answer.Stale, Cached: true, Server: f.Answer.Server, Err: errStale}
 	}
-	f.givenUp = f.answer.Outcome == Timeout && ctx.Err() != nil
+	f.Took = time.Since(f.Start)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.givenUp {
-		s.asked[q] = nil
-	}
-	if s.exchanges == nil {
-		s.exchanges = make([]Exchange, 0, 4)
-	}
-	s.exchanges = append(s.exchanges, Exchange{Purpose: s.Purpose, Question: q, Answer: f.answer, Took: time.Since(start), Start: start})
+	f.givenUp = f.Answer.Outcome == Timeout && ctx.Err() != nil
+	s.answered = append(s.answered, f)
 }
 
 func (s *Session) lookup(ctx context.Context, name string, t Type) (Answer, error) {
