@@ -36,6 +36,8 @@ const (
 	maxKeyword    = 64
 	maxRepeats    = 32 // results of one method, e.g. signatures
 	maxProperties = 16 // of one result
+
+	usualField = 512 // bytes of a field, beyond which it costs more allocations
 )
 
 // Field gives the whole field, folded at about 78 and never beyond 998
@@ -44,7 +46,7 @@ const (
 // property is left out, so that the field is valid whatever comes in. Of one
 // method the first 32 results are written.
 func (r Results) Field() string {
-	sections := [][]string{{r.id()}}
+	sections := append(make([][]string, 0, 2+len(r.Methods)), []string{r.id()})
 	seen := map[string]int{}
 	for _, m := range r.Methods {
 		words := m.words(r.UTF8)
@@ -77,7 +79,8 @@ func (m Method) words(utf8 bool) []string {
 	if !isKeyword(m.Name) || !isKeyword(m.Result) {
 		return nil
 	}
-	words := []string{strings.ToLower(m.Name + "=" + m.Result)}
+	words := make([]string, 0, 4+min(len(m.Properties), maxProperties))
+	words = append(words, strings.ToLower(m.Name)+"="+strings.ToLower(m.Result))
 	words = append(words, comment(m.Comment, utf8)...)
 	if reason := clean(m.Reason, utf8); reason != "" {
 		words = append(words, "reason="+quote(reason))
@@ -88,7 +91,7 @@ func (m Method) words(utf8 bool) []string {
 			continue
 		}
 		n++
-		words = append(words, strings.ToLower(p.Type+"."+p.Name)+"="+pvalue(clean(p.Value, utf8)))
+		words = append(words, strings.ToLower(p.Type)+"."+strings.ToLower(p.Name)+"="+pvalue(clean(p.Value, utf8)))
 	}
 	return words
 }
@@ -97,21 +100,27 @@ func (m Method) words(utf8 bool) []string {
 // semicolons.
 func fold(name string, sections [][]string) string {
 	var b strings.Builder
+	b.Grow(usualField)
 	b.WriteString(name)
 	column := len(name)
 	for i, words := range sections {
 		for j, w := range words {
-			if j == len(words)-1 && i < len(sections)-1 {
-				w += ";"
+			size := 1 + len(w)
+			end := j == len(words)-1 && i < len(sections)-1
+			if end {
+				size++
 			}
 			// RFC 5322 section 2.2.3: folding adds CRLF before white space that is there.
-			if i > 0 && j == 0 || column+1+len(w) > foldAt && column > 1 {
+			if i > 0 && j == 0 || column+size > foldAt && column > 1 {
 				b.WriteString("\r\n")
 				column = 0
 			}
 			b.WriteByte(' ')
 			b.WriteString(w)
-			column += 1 + len(w)
+			if end {
+				b.WriteByte(';')
+			}
+			column += size
 		}
 	}
 	b.WriteString("\r\n")

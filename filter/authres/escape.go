@@ -14,6 +14,9 @@ const lost = "[...]"
 // is no UTF-8 are dropped, characters beyond ASCII become "?" unless the message
 // may have them, and the end is cut off beyond maxValue bytes.
 func clean(s string, international bool) string {
+	if len(s) <= maxValue && isPlain(s) {
+		return s
+	}
 	var b strings.Builder
 	whole := true
 	for _, r := range s {
@@ -34,6 +37,16 @@ func clean(s string, international bool) string {
 		b.WriteString(lost)
 	}
 	return b.String()
+}
+
+// isPlain: printable ASCII, of which nothing has to be cleaned.
+func isPlain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // idvalue writes a cleaned value as RFC 2045 section 5.1 has it: bare if it is a

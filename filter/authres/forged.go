@@ -11,6 +11,8 @@ import (
 const (
 	resultsName  = "authentication-results"
 	receivedName = "received-spf"
+
+	usualName = 64 // bytes of a field's name, beyond which it costs an allocation
 )
 
 // Forged gives the indices of the fields of h which must be dropped, ascending:
@@ -20,11 +22,12 @@ const (
 func Forged(h mail.Header, ids []string) []int {
 	ours := canonicalIDs(ids)
 	var drop []int
+	room := make([]byte, 0, usualName)
 	for i, f := range h.Fields {
-		name, exact := residue(f)
+		name, exact := residue(room, f)
 		switch {
-		case name == resultsName && (!exact || forgedResults(f.Value, ours)),
-			name == receivedName && (!exact || forgedReceived(f.Value, ours)):
+		case string(name) == resultsName && (!exact || forgedResults(f.Value, ours)),
+			string(name) == receivedName && (!exact || forgedReceived(f.Value, ours)):
 			drop = append(drop, i)
 		}
 	}
@@ -34,10 +37,11 @@ func Forged(h mail.Header, ids []string) []int {
 // Prefixed gives the indices of the fields of h whose name begins with prefix or
 // looks as if it did, ascending: nobody but us may write them.
 func Prefixed(h mail.Header, prefix string) []int {
-	prefix = strings.ToLower(prefix)
+	lower := []byte(strings.ToLower(prefix))
 	var drop []int
+	room := make([]byte, 0, usualName)
 	for i, f := range h.Fields {
-		if name, _ := residue(f); strings.HasPrefix(name, prefix) {
+		if name, _ := residue(room, f); bytes.HasPrefix(name, lower) {
 			drop = append(drop, i)
 		}
 	}
@@ -48,7 +52,8 @@ func Prefixed(h mail.Header, prefix string) []int {
 // white space, line ends, control characters and 8-bit bytes: what some reader
 // further on may take the name for. exact tells that nothing had to be removed.
 // A line without a colon gives the residue of its first word that could be one.
-func residue(f mail.Field) (name string, exact bool) {
+// It is appended to kept, which is empty.
+func residue(kept []byte, f mail.Field) (name []byte, exact bool) {
 	raw := f.Raw
 	if len(raw) == 0 {
 		raw = []byte(f.Name + ":")
@@ -60,13 +65,15 @@ func residue(f mail.Field) (name string, exact bool) {
 			written = written[:n]
 		}
 	}
-	kept := make([]byte, 0, len(resultsName))
 	for _, c := range written {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
 		if c > ' ' && c < 0x7f {
 			kept = append(kept, c)
 		}
 	}
-	return strings.ToLower(string(kept)), colon && len(kept) == len(written)
+	return kept, colon && len(kept) == len(written)
 }
 
 // forgedResults tells whether an Authentication-Results pretends to be ours, or

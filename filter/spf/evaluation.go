@@ -156,7 +156,8 @@ func (e *evaluation) frame(domain string, r record) (*frame, string) {
 	if r.redirect != nil && e.defined(r.redirect) {
 		f.redirect = &step{directive: directive{name: redirectStep, target: r.redirect}, frame: f}
 		e.validate(&b, f, r.redirect)
-		fmt.Fprintf(&b, " redirect=%s", e.placeholder(target{step: f.redirect}))
+		b.WriteString(" redirect=")
+		b.WriteString(e.placeholder(target{step: f.redirect}))
 	}
 	return f, b.String()
 }
@@ -172,19 +173,25 @@ func (e *evaluation) write(b *strings.Builder, f *frame, d directive) {
 		return // RFC 7208 section 5: never matches, whatever the library makes of mapped addresses
 	}
 	e.validate(b, f, d.target)
-	fmt.Fprintf(b, " %c", d.qualifier)
+	b.WriteByte(' ')
+	b.WriteByte(d.qualifier)
 	switch s.name {
 	case "all":
 		b.WriteString("all")
 	case "ip4", "ip6":
-		fmt.Fprintf(b, "%s:%s", s.name, s.network)
+		b.WriteString(s.name + ":")
+		b.WriteString(s.network.String())
 	case "a", "mx":
-		fmt.Fprintf(b, "%s:%s%s", s.name, e.placeholder(target{step: s}), e.bits(d))
+		b.WriteString(s.name + ":")
+		b.WriteString(e.placeholder(target{step: s}))
+		b.WriteString(e.bits(d))
 	case "include":
-		fmt.Fprintf(b, "include:%s", e.placeholder(target{step: s}))
+		b.WriteString("include:")
+		b.WriteString(e.placeholder(target{step: s}))
 	default:
 		// What else there is asks about addresses and is answered with yes or no.
-		fmt.Fprintf(b, "exists:%s", e.placeholder(target{step: s}))
+		b.WriteString("exists:")
+		b.WriteString(e.placeholder(target{step: s}))
 	}
 }
 
@@ -193,7 +200,8 @@ func (e *evaluation) write(b *strings.Builder, f *frame, d directive) {
 func (e *evaluation) validate(b *strings.Builder, f *frame, macros []macro) {
 	if uses(macros, "p") {
 		s := &step{directive: directive{name: validateStep}, frame: f}
-		fmt.Fprintf(b, " exists:%s", e.placeholder(target{step: s}))
+		b.WriteString(" exists:")
+		b.WriteString(e.placeholder(target{step: s}))
 	}
 }
 
