@@ -106,19 +106,25 @@ func (f *Filter) gather(ctx context.Context, m *mail.Message, d *Domains) Result
 	limits.Time, limits.Author = f.now(), r.Author.Domain
 	early, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
-	parallel(
+	var policy dmarc.Facts
+	work := []func(){
 		timed(&r.Stages.SPF, func() { r.SPF = f.checkSPF(early, ask.spf, env, r.Hop) }),
-		timed(&r.Stages.DKIM, func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) }),
-		timed(&r.Stages.IPRev, func() { r.IPRev = f.iprev(early, ask.iprev, client) }),
-		func() { r.Sender = f.checkSender(early, ask.sender, env) },
-		func() { f.warm(early, ask.dmarc, r.Author) },
-	)
+		func() { policy = f.discover(early, ask.dmarc, r.Author) },
+	}
+	r.IPRev.Word = iprev.None
+	if f.IPRev {
+		work = append(work, timed(&r.Stages.IPRev, func() { r.IPRev = f.iprev(early, ask.iprev, client) }))
+	}
+	if f.SenderDomain {
+		work = append(work, func() { r.Sender = f.checkSender(early, ask.sender, env) })
+	}
+	parallel(append(work, timed(&r.Stages.DKIM, func() { r.DKIM = dkim.Verify(early, ask.dkim, m, limits) }))...)
 	late, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
-	timed(&r.Stages.DMARC, func() { r.DMARC = f.dmarc(late, ask.dmarc, r) })()
+	timed(&r.Stages.DMARC, func() { r.DMARC = f.dmarc(late, ask.dmarc, policy, r) })()
 	f.prove(d, r.Claims, m, r)
 	r.DNS = ask.exchanges()
-	r.Stages.waited(r.DNS, f.IPRev)
+	r.Stages.waited(r.DNS)
 	r.Starved = slices.ContainsFunc(r.DNS, func(e dns.Exchange) bool { return e.Answer.Outcome == dns.Busy })
 	return r
 }
@@ -130,14 +136,17 @@ func (f *Filter) iprev(ctx context.Context, s *dns.Session, client netip.Addr) i
 	return iprev.Check(ctx, s, client)
 }
 
-func (f *Filter) warm(ctx context.Context, s *dns.Session, a mail.Author) {
-	if a.Status == mail.AuthorDomain {
-		f.DMARC.Gather(ctx, s, a.Domain, nil)
+// discover finds the policy of the author domain.
+func (f *Filter) discover(ctx context.Context, s *dns.Session, a mail.Author) dmarc.Facts {
+	if a.Status != mail.AuthorDomain {
+		return dmarc.Facts{}
 	}
+	return f.DMARC.Discover(ctx, s, a.Domain)
 }
 
-// dmarc evaluates RFC 9989 section 5.3 for the one author domain.
-func (f *Filter) dmarc(ctx context.Context, s *dns.Session, r Results) dmarc.Result {
+// dmarc evaluates RFC 9989 section 5.3 for the one author domain, whose policy was
+// discovered before. What the DNS left open then is asked for again.
+func (f *Filter) dmarc(ctx context.Context, s *dns.Session, policy dmarc.Facts, r Results) dmarc.Result {
 	if r.Author.Status != mail.AuthorDomain {
 		return dmarc.Result{Word: dmarc.None, Reason: "the message has no single author domain"}
 	}
@@ -149,7 +158,10 @@ func (f *Filter) dmarc(ctx context.Context, s *dns.Session, r Results) dmarc.Res
 		signers[i] = dmarc.Identifier{Domain: d.Domain, Result: string(d.Word)}
 	}
 	ids := append([]dmarc.Identifier{sender}, signers...)
-	return f.DMARC.Gather(ctx, s, r.Author.Domain, ids).Evaluate(sender, signers)
+	if !policy.Settled() {
+		policy = f.DMARC.Discover(ctx, s, r.Author.Domain)
+	}
+	return policy.Extend(ctx, s, ids).Evaluate(sender, signers)
 }
 
 // Prefetch warms the resolver's cache with what Check will ask; nothing comes
@@ -201,7 +213,7 @@ func (f *Filter) prefetchDMARC(ctx context.Context, s *dns.Session, env mail.Env
 	}
 	_, sender, _ := mail.SplitAddress(env.MailFrom)
 	dmarc.Prefetch(ctx, s, a.Domain, sender)
-	f.warm(ctx, s, a) // what depends on the answers
+	f.discover(ctx, s, a) // what depends on the answers
 }
 
 func (f *Filter) now() time.Time {

@@ -27,9 +27,4 @@ func timed(took *time.Duration, f func()) func() {
 }
 
 // waited fills in what the questions to the DNS tell.
-func (s *Stages) waited(exchanges []dns.Exchange, iprev bool) {
-	s.DNS = dns.Elapsed(exchanges)
-	if !iprev {
-		s.IPRev = 0
-	}
-}
+func (s *Stages) waited(exchanges []dns.Exchange) { s.DNS = dns.Elapsed(exchanges) }

@@ -24,6 +24,11 @@ const maxConcurrent = 4
 // ask looks up the keys of all open signatures side by side, each name once.
 func ask(ctx context.Context, r Resolver, signatures []*signature) map[string]*answer {
 	answers := map[string]*answer{}
+	if name, one := onlyName(signatures); one {
+		a := lookup(ctx, r, name)
+		answers[name] = &a
+		return answers
+	}
 	var group sync.WaitGroup
 	places := make(chan struct{}, maxConcurrent)
 	for _, s := range signatures {
@@ -50,6 +55,20 @@ func ask(ctx context.Context, r Resolver, signatures []*signature) map[string]*a
 		}
 	}
 	return answers
+}
+
+// onlyName is the name of the key that all open signatures have, if that is one.
+func onlyName(signatures []*signature) (name string, one bool) {
+	for _, s := range signatures {
+		switch {
+		case !s.open():
+		case name == "":
+			name = s.Queried
+		case name != s.Queried:
+			return "", false
+		}
+	}
+	return name, name != ""
 }
 
 // lookup asks for one key (RFC 6376 section 6.1.2). The error's own text stays

@@ -67,23 +67,48 @@ func Gather(ctx context.Context, r Resolver, author string, ids []Identifier) Fa
 // walk. It asks for the author domain's address if the policy depends on
 // whether that domain exists.
 func (o Options) Gather(ctx context.Context, r Resolver, author string, ids []Identifier) Facts {
+	return o.Discover(ctx, r, author).Extend(ctx, r, ids)
+}
+
+// Discover is the first half of Gather: what needs no identifiers.
+func (o Options) Discover(ctx context.Context, r Resolver, author string) Facts {
 	f := Facts{Author: normal(author), strict: o.StrictTreeWalk, steps: map[string]Step{}}
 	if f.Author == "" {
 		return f
 	}
 	f.walk(ctx, r, []string{f.Author})
+	if f.discover().needsExistence() {
+		f.exists = lookupExistence(ctx, r, f.Author)
+	}
+	return f
+}
+
+// Extend is the second half of Gather: the walks for the identifiers. It takes
+// the facts over, which are not to be used any more.
+func (f Facts) Extend(ctx context.Context, r Resolver, ids []Identifier) Facts {
+	if f.Author == "" {
+		return f
+	}
 	d := f.discover()
 	if d.step.State != Found {
 		return f // RFC 9989 section 4.10.2: no policy, no further walks
-	}
-	if d.needsExistence() {
-		f.exists = lookupExistence(ctx, r, f.Author)
 	}
 	if rec := d.step.Record; rec.StrictDKIM && rec.StrictSPF {
 		return f // section 4.10.2: names are compared, no walks
 	}
 	f.walk(ctx, r, f.candidates(ids))
 	return f
+}
+
+// Settled tells whether the DNS has answered all questions so far: asking again
+// can bring nothing new.
+func (f Facts) Settled() bool {
+	for _, step := range f.steps {
+		if step.State == Failed {
+			return false
+		}
+	}
+	return f.exists != noAnswer
 }
 
 // Prefetch asks at once what Gather will ask one after the other: all names of

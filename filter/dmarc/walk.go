@@ -38,8 +38,12 @@ const (
 )
 
 // path gives the names of a walk from start: RFC 9989 section 4.10, steps 3 to 8.
-func path(start string) []string {
-	names := append(make([]string, 0, maxQueries), start)
+func path(start string) []string { return appendPath(make([]string, 0, maxQueries), start) }
+
+// appendPath stands apart so that callers who only look at a path have it on
+// their stack.
+func appendPath(names []string, start string) []string {
+	names = append(names, start)
 	next := parent(start)
 	if x := labels(start); x >= maxQueries {
 		next = last(start, maxQueries-1)
