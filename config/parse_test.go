@@ -201,7 +201,9 @@ func TestRubbishIsBounded(t *testing.T) {
 			t.Errorf("%s: the error has %d bytes", name, n)
 		}
 		t.Log(name, time.Since(start))
-		if d := time.Since(start); d > 10*time.Second {
+		// Linear work takes half a second, more with the race detector on a busy
+		// machine; quadratic work takes hours.
+		if d := time.Since(start); d > time.Minute {
 			t.Errorf("%s took %v", name, d)
 		}
 	}
