@@ -111,7 +111,9 @@ func (p *receivedParser) comment() bool {
 	for ; p.at < len(p.in); p.at++ {
 		switch c := p.in[p.at]; {
 		case c == '\\':
-			p.at++
+			if p.at++; p.at < len(p.in) && isControl(p.in[p.at]) {
+				return false
+			}
 		case c == '(':
 			if depth++; depth > maxReceivedDepth {
 				return false
