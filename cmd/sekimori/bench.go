@@ -219,6 +219,9 @@ func (f *benchFlags) limit(ctx context.Context) (context.Context, context.Cancel
 	return ctx, cancel
 }
 
+// benchWarm is how many bytes the warm-up sends at the most, about.
+const benchWarm = 256 << 20
+
 // inProcess loads a proxy and a sink of this process's own.
 func (f *benchFlags) inProcess(ctx context.Context, mail *benchMail, errs io.Writer) (r *benchReport, err error) {
 	zone, err := mail.zone()
@@ -231,7 +234,7 @@ func (f *benchFlags) inProcess(ctx context.Context, mail *benchMail, errs io.Wri
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	warm := f.load(b.addr(), mail)
-	warm.messages = max(100, 4*f.concurrency)
+	warm.messages = min(max(100, 4*f.concurrency), max(1, benchWarm/mail.size()))
 	warm.run(ctx)
 
 	begin := b.settled(usage{})

@@ -67,6 +67,15 @@ func signedMail(size int, from string, rcpts []string) (*benchMail, error) {
 	return m, nil
 }
 
+// size is that of a message, on the average.
+func (m *benchMail) size() int {
+	total := 0
+	for _, l := range m.letters {
+		total += len(l.wire)
+	}
+	return max(1, total/len(m.letters))
+}
+
 func benchDomain(i int) string { return fmt.Sprintf("s%02d.bench.example", i) }
 
 func orSender(from string, i int) string {
