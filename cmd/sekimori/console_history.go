@@ -38,6 +38,11 @@ func (h consoleHistory) Domains(ctx context.Context, from, to time.Time, limit i
 	return all, consoleError(err)
 }
 
+func (h consoleHistory) Domain(ctx context.Context, from, to time.Time, domain string) (console.DomainCount, error) {
+	found, err := h.store.Domain(ctx, from, to, domain)
+	return console.DomainCount(found), consoleError(err)
+}
+
 func (h consoleHistory) Sources(ctx context.Context, q console.SourceQuery) ([]console.Source, error) {
 	by := history.ByNetwork
 	if q.Envelope {

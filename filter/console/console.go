@@ -44,6 +44,8 @@ type History interface {
 	// oldest on; of those in the name of one protected domain, or of all for "".
 	Counts(ctx context.Context, from, to time.Time, step time.Duration, protected string) ([]Count, error)
 	Domains(ctx context.Context, from, to time.Time, limit int) ([]DomainCount, error)
+	// Domain is what Domains would say of one, were it among the first or not.
+	Domain(ctx context.Context, from, to time.Time, domain string) (DomainCount, error)
 	Sources(ctx context.Context, q SourceQuery) ([]Source, error)
 	// Search gives messages from the newest on.
 	Search(ctx context.Context, q Query) ([]Message, error)

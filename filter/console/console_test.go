@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"regexp"
@@ -306,6 +307,20 @@ func TestHistoryTrouble(t *testing.T) {
 		if status, page := s.get(path, "en"); status != 200 || !strings.Contains(page, "No history is kept.") {
 			t.Errorf("%s: %d", path, status)
 		}
+	}
+}
+
+// A domain's page has its own sums, however many others are impersonated more.
+func TestDomainBeyondTheMost(t *testing.T) {
+	s := newSite(t)
+	quiet := s.fake.domains[0]
+	s.fake.domains = nil
+	for i := range 600 {
+		s.fake.domains = append(s.fake.domains, DomainCount{fmt.Sprintf("d%d.example", i), 9000, 0, 9000, 0, 0})
+	}
+	s.fake.domains = append(s.fake.domains, quiet)
+	if _, page := s.get("/domains/"+quiet.Domain, "en"); !strings.Contains(page, "<dd>4,410</dd>") || !strings.Contains(page, "<dd>540</dd>") {
+		t.Error("the sums are not there")
 	}
 }
 

@@ -99,12 +99,8 @@ func (c *Console) fillDomain(ctx context.Context, p *domainPage, at time.Time, n
 	for _, list := range [...]*[]Source{&p.Networks, &p.Failing, &p.Senders} {
 		cleanAll(list)
 	}
-	all, err := c.History.Domains(ctx, from, to, 500)
-	for _, d := range all {
-		if d.Domain == name {
-			p.Count = d
-		}
-	}
+	p.Count, err = c.History.Domain(ctx, from, to, name)
+	cleanAll(&p.Count)
 	return err
 }
 

@@ -27,8 +27,16 @@ type fake struct {
 func (f *fake) Counts(context.Context, time.Time, time.Time, time.Duration, string) ([]Count, error) {
 	return f.counts, f.err
 }
-func (f *fake) Domains(context.Context, time.Time, time.Time, int) ([]DomainCount, error) {
-	return append([]DomainCount{}, f.domains...), f.err
+func (f *fake) Domains(_ context.Context, _, _ time.Time, limit int) ([]DomainCount, error) {
+	return append([]DomainCount{}, f.domains[:min(len(f.domains), limit)]...), f.err
+}
+func (f *fake) Domain(_ context.Context, _, _ time.Time, domain string) (DomainCount, error) {
+	for _, d := range f.domains {
+		if d.Domain == domain {
+			return d, f.err
+		}
+	}
+	return DomainCount{Domain: domain}, f.err
 }
 func (f *fake) Sources(context.Context, SourceQuery) ([]Source, error) {
 	return append([]Source{}, f.sources...), f.err

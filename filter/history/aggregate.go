@@ -61,13 +61,31 @@ type DomainCount struct {
 // Domains sums up [from, to) by protected domain, those with the most failures
 // first: the most impersonated ones. At most limit, and MaxRows.
 func (s *Store) Domains(ctx context.Context, from, to time.Time, limit int) ([]DomainCount, error) {
+	var c conditions
+	c.add("protected <> ''")
+	c.between("at", from, to)
+	return s.domains(ctx, c, limit)
+}
+
+// Domain sums up [from, to) of one protected domain, however few its failures are.
+func (s *Store) Domain(ctx context.Context, from, to time.Time, protected string) (DomainCount, error) {
+	key := domainKey(protected)
+	var c conditions
+	c.add("protected <> ''")
+	c.add("protected = ?", key)
+	c.between("at", from, to)
+	all, err := s.domains(ctx, c, 1)
+	if err != nil || len(all) == 0 {
+		return DomainCount{Domain: key}, err
+	}
+	return all[0], nil
+}
+
+func (s *Store) domains(ctx context.Context, c conditions, limit int) ([]DomainCount, error) {
 	db, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	var c conditions
-	c.add("protected <> ''")
-	c.between("at", from, to)
 	sum := func(condition string) string {
 		return ", CAST(sum(CASE WHEN " + condition + " THEN n ELSE 0 END) AS BIGINT)"
 	}

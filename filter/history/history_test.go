@@ -249,6 +249,45 @@ func TestNodesShare(t *testing.T) {
 	}
 }
 
+// A domain has its sums, however many others are impersonated more.
+func TestDomainBeyondTheMost(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		s := openTest(t, o)
+		const others = MaxRows + 10
+		for n := range others + 1 {
+			r := testRecord(n % 10)
+			r.Verdict.Protected = fmt.Sprintf("d%d.example", n)
+			if n == others {
+				r.Verdict.Results.DMARC.Word, r.Verdict.Action, r.Outcome = dmarc.Pass, filter.Accept, filter.Delivered
+				r.Verdict.Protected = "example.com"
+			}
+			s.Add(r)
+			if n%400 == 399 {
+				flush(t, s)
+			}
+		}
+		flush(t, s)
+		from, to := noon(), noon().Add(time.Hour)
+		all, err := s.Domains(t.Context(), from, to, MaxRows)
+		if err != nil || len(all) != MaxRows || slices.ContainsFunc(all, func(d DomainCount) bool { return d.Domain == "example.com" }) {
+			t.Fatalf("%d domains, %v: the quiet one is not beyond them", len(all), err)
+		}
+		for name, want := range map[string]DomainCount{
+			"Example.com":         {"example.com", 1, 1, 0, 0, 0},
+			"d3.example":          {"d3.example", 1, 0, 1, 1, 0},
+			"unheard.example.com": {Domain: "unheard.example.com"},
+			"":                    {},
+		} {
+			if got, err := s.Domain(t.Context(), from, to, name); err != nil || got != want {
+				t.Errorf("%q: %+v, %v; want %+v", name, got, err, want)
+			}
+		}
+		if got, err := s.Domain(t.Context(), to, to.Add(time.Hour), "example.com"); err != nil || got.Total != 0 {
+			t.Errorf("at another time: %+v, %v", got, err)
+		}
+	})
+}
+
 // Sums and samples of protected domains.
 func TestDomainsAndSources(t *testing.T) {
 	onBoth(t, func(t *testing.T, o Options) {
