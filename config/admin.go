@@ -19,6 +19,7 @@ type Admin struct {
 
 	// From where it may be reached at all, as networks or addresses. [] is from
 	// everywhere. Nothing is believed of what a header says of the client's address.
+	// This host may always ask for /healthz and /readyz.
 	// Example: ["192.0.2.0/24", "2001:db8::25"]
 	// Default: [].
 	Networks []netip.Prefix `toml:"networks"`

@@ -131,7 +131,7 @@ func (f *refusal) write(w http.ResponseWriter) {
 func (g *Guard) admit(r *http.Request, a Audience) (who string, _ *refusal) {
 	rules, from := g.rules.Load(), client(r)
 	switch {
-	case len(rules.Networks) > 0 && !slices.ContainsFunc(rules.Networks, func(p netip.Prefix) bool { return p.Contains(from) }):
+	case !rules.near(from) && (a != Probes || !own(from, local(r))):
 		return "", &refusal{status: http.StatusForbidden, words: "not from your network"}
 	case g.Local && !rules.knows(r.Host):
 		return "", &refusal{status: http.StatusForbidden, words: "the page is not known by this name (admin.hosts)"}
@@ -144,7 +144,7 @@ func (g *Guard) admit(r *http.Request, a Audience) (who string, _ *refusal) {
 func (g *Guard) identify(rules *rules, r *http.Request, a Audience, from netip.Addr) (who string, _ *refusal) {
 	token := a == Machines && rules.Token != nil
 	switch {
-	case a == Anybody, a == Probes && from.IsLoopback():
+	case a == Anybody, a == Probes && own(from, local(r)):
 		return "", nil
 	case token && rules.bears(r):
 		return "token", nil

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -315,4 +316,40 @@ func TestAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// called is the address of ours that a request has come to.
+type called string
+
+func (c called) Network() string { return "tcp" }
+func (c called) String() string  { return string(c) }
+
+// A host that asks itself on an outer address has that address as its source.
+func TestProbesOfThisHost(t *testing.T) {
+	rules := Rules{Users: []User{{"soc", hash(t, "correct horse")}}, Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}
+	for _, c := range []struct {
+		path, from, local string
+		status            int
+	}{
+		{"/healthz", "192.0.2.10:40000", "192.0.2.10:9925", 200},
+		{"/healthz", "[2001:db8::25]:40000", "[2001:db8::25]:9925", 200},
+		{"/healthz", "192.0.2.10:40000", "[::ffff:192.0.2.10]:9925", 200},
+		{"/healthz", "[fe80::1%eth0]:40000", "[fe80::1%eth0]:9925", 200},
+		{"/healthz", "127.0.0.1:40000", "127.0.0.1:9925", 200},
+		{"/healthz", "192.0.2.11:40000", "192.0.2.10:9925", 403},
+		{"/healthz", "198.51.100.7:40000", "192.0.2.10:9925", 401},
+		{"/healthz", "nonsense", "nonsense", 403},
+		{"/", "192.0.2.10:40000", "192.0.2.10:9925", 403},
+		{"/", "127.0.0.1:40000", "127.0.0.1:9925", 403},
+		{"/metrics", "192.0.2.10:40000", "192.0.2.10:9925", 403},
+	} {
+		w := newWorld(false, rules)
+		out := w.ask(c.path, c.from, func(r *http.Request) {
+			r.Header.Set("X-Forwarded-For", "127.0.0.1")
+			*r = *r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, called(c.local)))
+		})
+		if out.Code != c.status {
+			t.Errorf("%s from %s at %s: %d, want %d", c.path, c.from, c.local, out.Code, c.status)
+		}
+	}
 }

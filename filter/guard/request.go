@@ -1,20 +1,45 @@
 package guard
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
 
 // client is whose connection it is. What headers say of it is not believed.
-func client(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
+func client(r *http.Request) netip.Addr { return address(r.RemoteAddr) }
+
+// local is the address of ours that was called.
+func local(r *http.Request) netip.Addr {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(fmt.Stringer)
+	if !ok {
+		return netip.Addr{}
+	}
+	return address(a.String())
+}
+
+// address is that of an address and port, or the zero Addr.
+func address(s string) netip.Addr {
+	a, err := netip.ParseAddrPort(s)
 	if err != nil {
 		return netip.Addr{}
 	}
 	return a.Addr().Unmap().WithZone("")
+}
+
+// own tells whether this host calls itself: it takes the address it calls as its
+// own source. Nobody else can, for the answers to his SYN would not reach him.
+func own(from, local netip.Addr) bool {
+	return from.IsLoopback() || from.IsValid() && from == local
+}
+
+// near tells whether a client may ask for more than probes.
+func (r *rules) near(from netip.Addr) bool {
+	return len(r.Networks) == 0 || slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
 // network is what counts as one client: an IPv4 address, an IPv6 /64.

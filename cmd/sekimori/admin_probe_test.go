@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sekimori/config"
+)
+
+// placed has connections between addresses that this machine need not have.
+type placed struct {
+	net.Listener
+	remote, local string
+}
+
+func (p placed) Accept() (net.Conn, error) {
+	c, err := p.Listener.Accept()
+	return placedConn{c, p}, err
+}
+
+type placedConn struct {
+	net.Conn
+	at placed
+}
+
+func (c placedConn) RemoteAddr() net.Addr { return tcpAddr(c.at.remote) }
+func (c placedConn) LocalAddr() net.Addr  { return tcpAddr(c.at.local) }
+
+func tcpAddr(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+
+// servePlaced serves the pages for people by TLS to clients at remote, and tells
+// the port. The authority's file is ca.pem in dir.
+func servePlaced(t *testing.T, dir, remote, local string) (port string) {
+	t.Helper()
+	pki(t, dir, "soc.example.net")
+	cfg := config.Default()
+	cfg.Admin.Address, cfg.Admin.Networks = "127.0.0.1:0", []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+	cfg.Admin.TLSCertificate, cfg.Admin.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	cfg.Admin.Users = []config.User{{Name: "soc", PasswordHash: adminHash(t)}}
+	d, err := openDesk(cfg.Admin, &inherited{}, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ = net.SplitHostPort(d.people.listener.Addr().String())
+	d.people.listener, d.people.guard.Local = placed{d.people.listener, remote, local}, false
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s := &service{common: newCommon(cfg)}
+	go func() { ended <- d.people.serve(ctx, s.peopleRoutes()) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return port
+}
+
+// The command of the README against a listener on an outer address, with TLS,
+// users and networks in which this host is not.
+func TestHealthOnAnOuterAddress(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.10:40000":   "ok",
+		"192.0.2.11:40000":   "",
+		"198.51.100.7:40000": "name and password",
+	} {
+		dir := t.TempDir()
+		port := servePlaced(t, dir, remote, "192.0.2.10:9925")
+		c := newHealth()
+		var out strings.Builder
+		c.SetOut(&out)
+		c.SetErr(&out)
+		c.SetArgs([]string{"--url", "https://localhost:" + port, "--ca", filepath.Join(dir, "ca.pem")})
+		err := c.ExecuteContext(t.Context())
+		if want == "ok" && (err != nil || strings.TrimSpace(out.String()) != "ok") {
+			t.Errorf("this host: %v %q", err, &out)
+		}
+		if want != "ok" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v %q, want %q", remote, err, &out, want)
+		}
+	}
+}
