@@ -13,7 +13,7 @@ import (
 // blocks gives octets in blocks of the sizes named, one after another.
 type blocks struct {
 	rest  []byte
-	sizes []byte // 0 counts as 1; the last one goes on; none: 1
+	sizes []byte // 0 counts as 1; the last one goes on
 	whole bool   // as large as they can be instead
 	back  []byte // given back
 }
@@ -59,7 +59,7 @@ func byBytes(stream []byte) (content, rest []byte, ended bool) {
 
 func readContent(t *testing.T, stream, sizes []byte, room int) {
 	t.Helper()
-	from := &blocks{rest: stream, sizes: sizes}
+	from := &blocks{rest: stream, sizes: sizes, whole: len(sizes) == 0}
 	c := &content{from: from}
 	var got []byte
 	p := make([]byte, room)
@@ -119,13 +119,19 @@ func TestContentParted(t *testing.T) {
 }
 
 // FuzzContent: whatever the octets, the blocks that they come in and the room
-// that there is, it is what an octet by octet reading gives.
+// that there is, it is what an octet by octet reading gives. No sizes: blocks are
+// as large as the room.
 func FuzzContent(f *testing.F) {
 	for _, s := range streams {
 		f.Add([]byte(s), []byte{3, 1, 2}, 7)
 	}
+	for _, size := range borders {
+		for _, s := range acrossBorder("\r\n.\rx\r\n..\r\n.\r\nNOOP\r\n") {
+			f.Add([]byte(s), []byte{}, size-1)
+		}
+	}
 	f.Fuzz(func(t *testing.T, stream, sizes []byte, room int) {
-		readContent(t, stream, sizes, 1+max(0, room)%600)
+		readContent(t, stream, sizes, 1+max(0, room)%(64<<10))
 	})
 }
 

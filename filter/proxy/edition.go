@@ -228,6 +228,15 @@ func (u *Upstream) writer(out io.Writer) *bufio.Writer {
 	return w
 }
 
+// putBack leaves a writer to the messages that follow. Neither the connection nor
+// an octet of the message stays in it, however the message ended.
+func (u *Upstream) putBack(w *bufio.Writer) {
+	w.Reset(nil)
+	room := w.AvailableBuffer()
+	clear(room[:cap(room)])
+	u.writers.Put(w)
+}
+
 // data sends a message and gives the MTA's reply to it.
 func (l *link) data(write func(io.Writer) error) (reply, error) {
 	r, err := l.send(write)
@@ -278,7 +287,7 @@ func (l *link) body(write func(io.Writer) error) (reply, error) {
 	}()
 	out := &timedWriter{conn: l.conn, time: l.times.Data}
 	blocks := l.host.upstream.writer(out)
-	defer l.host.upstream.writers.Put(blocks)
+	defer l.host.upstream.putBack(blocks)
 	w := &stuffer{w: blocks}
 	err := write(w)
 	if err == nil {

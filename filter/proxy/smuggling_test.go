@@ -217,12 +217,20 @@ func FuzzStuffing(f *testing.F) {
 	f.Add([]byte(""), 1)
 	f.Add([]byte("x\r\n\x00\x00.\r\n"), 1)
 	f.Add([]byte("\x00\r\n.\x00.\r\nx\x00."), 2)
+	for _, size := range borders {
+		for _, text := range acrossBorder("\r\n.\r\n..x\r\n") {
+			f.Add([]byte(text), size)
+		}
+		f.Add([]byte(strings.Repeat("x", size-1)+"\ry\r\n"), size)
+		f.Add([]byte(strings.Repeat("x", size)+"\n.\r\n"), size)
+		f.Add([]byte(strings.Repeat("x", size-2)+"\r\n\x00."), size+1)
+	}
 	f.Fuzz(func(t *testing.T, text []byte, step int) {
 		var out bytes.Buffer
 		w := &stuffer{w: bufio.NewWriter(&out)}
 		var err error
 		for rest := text; len(rest) > 0 && err == nil; {
-			n := min(max(1, step%7), len(rest))
+			n := min(max(1, step%(64<<10)), len(rest))
 			_, err = w.Write(rest[:n])
 			rest = rest[n:]
 		}
