@@ -1,8 +1,10 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"regexp"
@@ -321,6 +323,23 @@ func TestDomainBeyondTheMost(t *testing.T) {
 	s.fake.domains = append(s.fake.domains, quiet)
 	if _, page := s.get("/domains/"+quiet.Domain, "en"); !strings.Contains(page, "<dd>4,410</dd>") || !strings.Contains(page, "<dd>540</dd>") {
 		t.Error("the sums are not there")
+	}
+}
+
+// A link of another site shows the page and starts no audit.
+func TestLinkStartsNoAudit(t *testing.T) {
+	for from, want := range map[string]int{"": 1, "same-origin": 1, "none": 1, "same-site": 0, "cross-site": 0} {
+		s, audits := newSite(t), 0
+		s.audits.run = func(context.Context, string) ([]Finding, error) { audits++; return nil, nil }
+		r := httptest.NewRequest("GET", "/domains/example.com?audit=1", nil)
+		if from != "" {
+			r.Header.Set("Sec-Fetch-Site", from)
+		}
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if button := strings.Contains(w.Body.String(), "Look at its DNS"); w.Code != 200 || audits != want || button != (want == 0) {
+			t.Errorf("%q: %d, %d audits, button %v", from, w.Code, audits, button)
+		}
 	}
 }
 

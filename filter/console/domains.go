@@ -71,10 +71,21 @@ func (c *Console) domain(r *http.Request, v *view) error {
 	}
 	p := &domainPage{Domain: clean(name), Customer: clean(customer), Period: longPeriod(r), Periods: periods}
 	v.Data = p
-	if r.URL.Query().Get("audit") != "" {
+	if r.URL.Query().Get("audit") != "" && ownWish(r) {
 		p.Audited, p.Audit = true, c.audits.of(r.Context(), name)
 	}
 	return v.history(c.fillDomain(r.Context(), p, v.At, name))
+}
+
+// ownWish tells whether somebody asked for this by a page of ours, an address that
+// he typed or kept, or without a browser. Who came by a link of another site gets
+// the page with the button: no link starts questions to the DNS.
+func ownWish(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+		return true
+	}
+	return false
 }
 
 func (c *Console) fillDomain(ctx context.Context, p *domainPage, at time.Time, name string) error {

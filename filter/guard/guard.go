@@ -137,6 +137,8 @@ func (g *Guard) admit(r *http.Request, a Audience) (who string, _ *refusal) {
 		return "", &refusal{status: http.StatusForbidden, words: "the page is not known by this name (admin.hosts)"}
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return "", &refusal{status: http.StatusMethodNotAllowed, words: "read-only"}
+	case a == People && fromElsewhere(r):
+		return "", &refusal{status: http.StatusForbidden, words: "another web page may link to this one, but not load it"}
 	}
 	return g.identify(rules, r, a, from)
 }

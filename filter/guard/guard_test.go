@@ -163,6 +163,45 @@ func TestWhoMayEnter(t *testing.T) {
 	}
 }
 
+// A page of another site may be followed from, and have nothing loaded.
+func TestPagesOfOthers(t *testing.T) {
+	for _, c := range []struct {
+		site, mode, dest, purpose string
+		path                      string
+		status                    int
+	}{
+		{"", "", "", "", "/", 200},
+		{"none", "navigate", "document", "", "/", 200},
+		{"same-origin", "cors", "empty", "", "/", 200},
+		{"same-origin", "no-cors", "image", "", "/", 200},
+		{"cross-site", "navigate", "document", "", "/", 200},
+		{"same-site", "navigate", "document", "", "/", 200},
+		{"cross-site", "no-cors", "image", "", "/", 403},
+		{"same-site", "no-cors", "image", "", "/", 403},
+		{"cross-site", "cors", "empty", "", "/", 403},
+		{"cross-site", "navigate", "iframe", "", "/", 403},
+		{"cross-site", "navigate", "object", "", "/", 403},
+		{"cross-site", "no-cors", "document", "", "/", 403},
+		{"cross-site", "navigate", "document", "prefetch;prerender", "/", 403},
+		{"cross-site", "", "", "", "/", 403},
+		{"unheard-of", "no-cors", "image", "", "/nothing", 403},
+		{"cross-site", "cors", "empty", "", "/metrics", 200},
+		{"cross-site", "no-cors", "image", "", "/healthz", 200},
+		{"cross-site", "no-cors", "image", "", "/alive", 200},
+	} {
+		got := newWorld(true, Rules{}).ask(c.path, "127.0.0.1:1", func(r *http.Request) {
+			for name, value := range map[string]string{"Sec-Fetch-Site": c.site, "Sec-Fetch-Mode": c.mode, "Sec-Fetch-Dest": c.dest, "Sec-Purpose": c.purpose} {
+				if value != "" {
+					r.Header.Set(name, value)
+				}
+			}
+		})
+		if got.Code != c.status || c.status == 403 && strings.Contains(got.Body.String(), "secret") {
+			t.Errorf("%+v: %d %q", c, got.Code, got.Body)
+		}
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	w := newWorld(true, Rules{})
 	h := w.ask("/", "127.0.0.1:1", nil).Header()

@@ -76,6 +76,19 @@ func (r *rules) lists(name string) bool {
 	return false
 }
 
+// fromElsewhere tells a request that a page of another site made by itself: an
+// image, a frame, a script's, one ahead of a click. It could not read the answer,
+// but have us work for it, in the name of who looks at it. Somebody who follows a
+// link comes with a navigation of the whole window (Fetch Metadata of the W3C).
+// Without these fields it is no browser, or one that is older than 2023.
+func fromElsewhere(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+		return false
+	}
+	return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document" || r.Header.Get("Sec-Purpose") != ""
+}
+
 // protect tells the browser to do nothing with a page but show it.
 func protect(h http.Header, r *http.Request) {
 	for name, value := range map[string]string{
