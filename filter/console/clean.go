@@ -62,8 +62,9 @@ func seen(r rune) bool {
 	return unicode.IsPrint(r)
 }
 
-// cleanAll cleans every text that v points to, deeply: lists, structs, maps'
-// values. It is how facts get onto a page, so that nobody can forget one.
+// cleanAll cleans every text that v points to, deeply: lists and structs. Of
+// maps there are none in our types. It is how facts get onto a page, so that nobody
+// can forget one.
 func cleanAll(v any) { cleanValue(reflect.ValueOf(v), 0) }
 
 // maxDepth is deeper than any of our types.
