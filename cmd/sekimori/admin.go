@@ -127,6 +127,26 @@ func (d desk) close() {
 	}
 }
 
+// fence hangs up on whom the guard does not admit. It stands within the limit on
+// connections, so that strangers take none of them.
+type fence struct {
+	net.Listener
+	guard *guard.Guard
+}
+
+func (f fence) Accept() (net.Conn, error) {
+	for {
+		c, err := f.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if f.guard.Admits(c.RemoteAddr().String(), c.LocalAddr().String()) {
+			return c, nil
+		}
+		_ = c.Close()
+	}
+}
+
 // adminConnections is how many one listener has at the same time.
 const adminConnections = 200
 
@@ -145,7 +165,7 @@ func (p *post) serve(ctx context.Context, routes []guard.Route) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	limited := netutil.LimitListener(p.listener, adminConnections)
+	limited := netutil.LimitListener(fence{p.listener, p.guard}, adminConnections)
 	var err error
 	if p.tls != nil {
 		err = s.ServeTLS(limited, "", "")

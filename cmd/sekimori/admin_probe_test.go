@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sekimori/config"
 )
@@ -66,7 +69,7 @@ func servePlaced(t *testing.T, dir, remote, local string) (port string) {
 func TestHealthOnAnOuterAddress(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.10:40000":   "ok",
-		"192.0.2.11:40000":   "",
+		"192.0.2.11:40000":   "Get \"https", // hung up on, before TLS
 		"198.51.100.7:40000": "name and password",
 	} {
 		dir := t.TempDir()
@@ -82,6 +85,24 @@ func TestHealthOnAnOuterAddress(t *testing.T) {
 		}
 		if want != "ok" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v %q, want %q", remote, err, &out, want)
+		}
+	}
+}
+
+// Strangers who hold more connections than there may be keep nobody out.
+func TestStrangersTakeNoPlace(t *testing.T) {
+	dir := t.TempDir()
+	port := servePlaced(t, dir, "192.0.2.11:40000", "192.0.2.10:9925")
+	until := time.Now().Add(20 * time.Second) // four times what a handshake may take
+	for range adminConnections + 1 {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(until)
+		if n, err := c.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a stranger is listened to: %d octets, %v", n, err)
 		}
 	}
 }

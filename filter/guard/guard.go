@@ -127,6 +127,20 @@ func (f *refusal) write(w http.ResponseWriter) {
 	http.Error(w, f.words, f.status)
 }
 
+// Admits tells whether a connection may speak at all, so that those who may ask
+// for nothing cost no TLS handshake and take nobody's place. Set must have been
+// called.
+func (g *Guard) Admits(remote, local string) bool {
+	from := address(remote)
+	if g.rules.Load().near(from) || own(from, address(local)) {
+		return true
+	}
+	if _, ok := g.lines.take(netip.Prefix{}, rate{refusedLines, time.Minute}, g.Now()); ok {
+		g.Log.Warn("admin connection refused: not from your network", "client", from.String())
+	}
+	return false
+}
+
 // admit tells who asks, or why he gets nothing.
 func (g *Guard) admit(r *http.Request, a Audience) (who string, _ *refusal) {
 	rules, from := g.rules.Load(), client(r)
