@@ -162,6 +162,8 @@ func (p *post) serve(ctx context.Context, routes []guard.Route) error {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(p.guard.Log.Handler(), slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" comes to the guard like all else
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -104,5 +106,24 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 		if n, err := c.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("a stranger is listened to: %d octets, %v", n, err)
 		}
+	}
+}
+
+// "OPTIONS *" is about the server and no path, and must not get past the guard.
+func TestOptionsOfTheServer(t *testing.T) {
+	dir := t.TempDir()
+	port := servePlaced(t, dir, "198.51.100.7:40000", "192.0.2.10:9925")
+	c, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: 192.0.2.10\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 405 ") && !strings.HasPrefix(string(reply), "HTTP/1.1 401 ") {
+		t.Errorf("%.100q %v", reply, err)
 	}
 }
