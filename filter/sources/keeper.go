@@ -161,14 +161,17 @@ func (k *Keeper) once(ctx context.Context, m *member, answer chan error) time.Du
 		return 0
 	}
 	changed := m.take(c, now, k.options.RemovalDelay)
+	var err error
 	if answer != nil {
 		before := len(m.had)
-		err := m.confirm()
+		err = m.confirm()
 		changed = changed || len(m.had) != before
-		answer <- err
 	}
 	if changed {
 		k.publish()
+	}
+	if answer != nil {
+		answer <- err // who asked finds it in force
 	}
 	k.tell(m, changed)
 	again := m.again
