@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sekimori/testdata/peer"
 )
 
 // pebble is the ACME authority that Let's Encrypt gives to test against.
@@ -32,7 +34,7 @@ func buildPebble(t *testing.T) string {
 	cmd.Dir = dir // outside of our module: it is none of our dependencies
 	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
-	requirePeer(t, err == nil, fmt.Sprintf("%s cannot be built: %v: %s", pebble, err, out))
+	peer.Require(t, err == nil, fmt.Sprintf("%s cannot be built: %v: %s", pebble, err, out))
 	return filepath.Join(dir, "pebble")
 }
 

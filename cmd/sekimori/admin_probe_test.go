@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -53,16 +52,7 @@ func servePlaced(t *testing.T, dir, remote, local string) (port string) {
 	}
 	_, port, _ = net.SplitHostPort(d.people.listener.Addr().String())
 	d.people.listener, d.people.guard.Local = placed{d.people.listener, remote, local}, false
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	s := &service{common: newCommon(cfg)}
-	go func() { ended <- d.people.serve(ctx, s.peopleRoutes()) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	servePeople(t, d, cfg)
 	return port
 }
 

@@ -211,6 +211,21 @@ func pki(t *testing.T, dir string, clientName string) (ca *x509.CertPool, client
 	return ca, tls.Certificate{Certificate: [][]byte{sign(leaf, authority, clientKey, caKey)}, PrivateKey: clientKey}
 }
 
+// servePeople serves the pages for people until the test ends.
+func servePeople(t *testing.T, d desk, cfg config.Config) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s := &service{common: newCommon(cfg)}
+	go func() { ended <- d.people.serve(ctx, s.peopleRoutes()) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAdminByTLS(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	ca, good := pki(t, dir, "soc.example.net")
@@ -223,16 +238,7 @@ func TestAdminByTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	s := &service{common: newCommon(cfg)}
-	go func() { ended <- d.people.serve(ctx, s.peopleRoutes()) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	servePeople(t, d, cfg)
 	_, port, _ := strings.Cut(cfg.Admin.Address, ":")
 	ask := func(certificates ...tls.Certificate) (*http.Response, error) {
 		c := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: ca, Certificates: certificates}}}

@@ -26,13 +26,14 @@ import (
 	"sekimori/config"
 	"sekimori/filter/dns"
 	"sekimori/testdata"
+	"sekimori/testdata/peer"
 )
 
 // chromium is where the browser is.
 func chromium(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
-	requirePeer(t, err == nil, "there is no chromium")
+	peer.Require(t, err == nil, "there is no chromium")
 	return path
 }
 

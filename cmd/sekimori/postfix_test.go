@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sekimori/testdata/peer"
 )
 
 // postfix is a real Postfix with its own configuration, queue and port, which
@@ -22,25 +24,12 @@ type postfix struct {
 	dir  string
 }
 
-// requirePeer skips where a real peer is missing, and fails where the tests are
-// to be complete.
-func requirePeer(t *testing.T, ok bool, word string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("SEKIMORI_REQUIRE_PEERS") == "1":
-		t.Fatalf("SEKIMORI_REQUIRE_PEERS=1, but %s", word)
-	default:
-		t.Skipf("skipped: %s", word)
-	}
-}
-
 // startPostfix runs it until the test ends. extra is added to main.cf.
 func startPostfix(t *testing.T, extra string) *postfix {
 	t.Helper()
 	_, err := exec.LookPath("postfix")
-	requirePeer(t, err == nil, "Postfix is not installed (Debian: apt-get install postfix)")
-	requirePeer(t, os.Geteuid() == 0, "Postfix starts only as root")
+	peer.Require(t, err == nil, "Postfix is not installed (Debian: apt-get install postfix)")
+	peer.Require(t, os.Geteuid() == 0, "Postfix starts only as root")
 	dir, err := os.MkdirTemp("", "sekimori-postfix")
 	if err != nil {
 		t.Fatal(err)

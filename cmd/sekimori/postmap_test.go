@@ -9,11 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sekimori/testdata/peer"
 )
 
 func TestPostmap(t *testing.T) {
 	program, err := exec.LookPath("postmap")
-	requirePeer(t, err == nil, "Postfix is not installed (Debian: apt-get install postfix)")
+	peer.Require(t, err == nil, "Postfix is not installed (Debian: apt-get install postfix)")
 	dir := t.TempDir()
 	t.Setenv("MAIL_CONFIG", dir)
 	table := filepath.Join(dir, "domains")

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sekimori/testdata"
+	"sekimori/testdata/peer"
 )
 
 // promServer is a real Prometheus that scrapes a daemon every second with the
@@ -64,7 +65,7 @@ func copyFolder(t *testing.T, from, to string) {
 func startPrometheus(t *testing.T, target string, config func(*testing.T, string) string, features ...string) *promServer {
 	t.Helper()
 	_, err := exec.LookPath("prometheus")
-	requirePeer(t, err == nil, "Prometheus is not installed (Debian: apt-get install prometheus)")
+	peer.Require(t, err == nil, "Prometheus is not installed (Debian: apt-get install prometheus)")
 	dir, addr := t.TempDir(), freeAddr(t)
 	file := filepath.Join(dir, "prometheus.yml")
 	text := strings.NewReplacer("127.0.0.1:9925", target, "15s", "1s").Replace(config(t, dir))

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sekimori/testdata/peer"
 )
 
 // server is a real PostgreSQL with a directory and a port of its own.
@@ -54,13 +56,7 @@ func postgresBin() string {
 func newServer(t testing.TB) *server {
 	t.Helper()
 	bin := postgresBin()
-	if bin == "" {
-		const word = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
-		if os.Getenv("SEKIMORI_REQUIRE_PEERS") == "1" {
-			t.Fatalf("SEKIMORI_REQUIRE_PEERS=1, but %s", word)
-		}
-		t.Skip("skipped: " + word)
-	}
+	peer.Require(t, bin != "", "PostgreSQL is not installed (Debian: apt-get install postgresql)")
 	dir, err := os.MkdirTemp("", "sekimori-postgres")
 	if err != nil {
 		t.Fatal(err)

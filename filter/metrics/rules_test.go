@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sekimori/testdata/peer"
 )
 
 const rulesFolder = "../../deploy/prometheus"
@@ -25,13 +27,7 @@ func readFile(t *testing.T, parts ...string) string {
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	tool, err := exec.LookPath("promtool")
-	if err != nil {
-		const word = "promtool is not installed (Debian: apt-get install prometheus)"
-		if os.Getenv("SEKIMORI_REQUIRE_PEERS") == "1" {
-			t.Fatal("SEKIMORI_REQUIRE_PEERS=1, but " + word)
-		}
-		t.Skip("skipped: " + word)
-	}
+	peer.Require(t, err == nil, "promtool is not installed (Debian: apt-get install prometheus)")
 	cmd := exec.Command(tool, args...)
 	cmd.Dir = rulesFolder
 	if out, err := cmd.CombinedOutput(); err != nil {

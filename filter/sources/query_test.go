@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sekimori/testdata/peer"
 )
 
 const tables = `CREATE TABLE domains (name text, owner text, active integer);
@@ -136,12 +138,7 @@ func startPostgres(t *testing.T) *postgres {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	owner, err := user.Lookup("postgres")
-	if len(found) == 0 || err != nil || os.Geteuid() != 0 {
-		if os.Getenv("SEKIMORI_REQUIRE_PEERS") == "1" {
-			t.Fatal("SEKIMORI_REQUIRE_PEERS=1, but PostgreSQL is not installed, or we are not root")
-		}
-		t.Skip("skipped: it takes PostgreSQL (Debian: apt-get install postgresql) and root")
-	}
+	peer.Require(t, len(found) > 0 && err == nil && os.Geteuid() == 0, "PostgreSQL is not installed (Debian: apt-get install postgresql), or we are not root")
 	dir, err := os.MkdirTemp("", "sekimori-postgres")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })

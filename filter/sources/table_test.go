@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sekimori/testdata/peer"
 )
 
 func postmap(ctx context.Context, table string, _ int64) ([]byte, error) {
@@ -16,13 +18,8 @@ func postmap(ctx context.Context, table string, _ int64) ([]byte, error) {
 // requirePostmap skips where Postfix is missing.
 func requirePostmap(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("postmap"); err == nil {
-		return
-	}
-	if os.Getenv("SEKIMORI_REQUIRE_PEERS") == "1" {
-		t.Fatal("SEKIMORI_REQUIRE_PEERS=1, but Postfix is not installed")
-	}
-	t.Skip("skipped: Postfix is not installed (Debian: apt-get install postfix)")
+	_, err := exec.LookPath("postmap")
+	peer.Require(t, err == nil, "Postfix is not installed (Debian: apt-get install postfix)")
 }
 
 // Tables that a real Postfix makes, and makes anew.
@@ -35,12 +32,7 @@ func TestTables(t *testing.T) {
 	must(t, err)
 	for _, kind := range []string{"hash", "btree", "lmdb", "cdb", "texthash", ""} {
 		t.Run(kind, func(t *testing.T) {
-			if kind != "" && !strings.Contains(string(known), kind+"\n") {
-				if os.Getenv("SEKIMORI_REQUIRE_PEERS") == "1" {
-					t.Fatalf("SEKIMORI_REQUIRE_PEERS=1, but Postfix has no %s (Debian: postfix-%s)", kind, kind)
-				}
-				t.Skipf("this Postfix has no %s", kind)
-			}
+			peer.Require(t, kind == "" || strings.Contains(string(known), kind+"\n"), "this Postfix has no "+kind+" (Debian: postfix-"+kind+")")
 			table := strings.TrimPrefix(kind+":DIR/vdomains", ":")
 			s := newStand(t, Source{Name: "postfix", Kind: Postfix, Paths: []string{table}})
 			compile := func() {
